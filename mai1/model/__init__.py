@@ -1,0 +1,1 @@
+"""The model: torch only; process groups arrive as arguments."""
