@@ -1,0 +1,1 @@
+"""Raw text to token shards: read, clean, filter, deduplicate, split, tokenize."""

@@ -1,0 +1,128 @@
+"""Questions and answers from docstrings: "What does `textwrap.shorten` do?" -> the first sentence of its documentation.
+
+A pair is held out when its module is: neither the question nor the documentation it comes from was seen in training.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_prep.docstrings import Entry, entries_of
+from data_prep.splitting import uniform
+
+MIN_WORDS, MAX_WORDS = 4, 40
+
+PHRASINGS = {
+    "module": ("What is the module `{}` about?", "What is `{}` for?", "Describe the module `{}`."),
+    "class": ("What is `{}`?", "What is the class `{}` for?", "Describe the class `{}`.", "Explain `{}` in one sentence."),
+    "function": (
+        "What does `{}` do?",
+        "What is `{}` for?",
+        "Explain `{}` in one sentence.",
+        "Describe the function `{}`.",
+        "How does `{}` help me?",
+    ),
+    "method": ("What does `{}` do?", "What is the method `{}` for?", "Describe `{}`.", "Explain `{}` in one sentence."),
+}
+
+JUNK = re.compile(
+    r"""(?ix) ^(see\b | internal | alias | deprecated | same\ as | overrid | todo | note\b | warning | like\ |
+        refer\ to | abstract | stub | placeholder | private | not\ implemented | backward | an?\ alias | copyright |
+        author | licen[cs]e | this\ (file|is\ an?\ (internal|auto)) | auto-?generated | helper\b | please\b | usage\b |
+        test | unit\ test | base\ implementation | default\ implementation | wrapper\b.*\bsee\b)
+    | deprecated | \binternal\b | see\ (also|:|the\ doc|documentation|help|`) | >>> | https?:// | \.\.\ \w+:: | \bself\. |
+      \\[a-z(\[] | \$ | [|<>{}]{1} | ^[^a-z]+$ | \bTODO\b | \bFIXME\b | \bXXX\b | ::\s*$ | \be\.g\.?$ | \bi\.e\.?$ """
+)
+ROLE = re.compile(r":[\w:+-]+:`~?([^`<]+?)(?:\s*<[^>]*>)?`")
+LITERAL = re.compile(r"``([^`]+)``")
+EMPHASIS = re.compile(r"(?<![\w*])\*{1,2}([^*\s][^*]*)\*{1,2}(?![\w*])")
+SENTENCE_END = re.compile(r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)(?<!etc\.)(?<!vs\.)(?<!cf\.)\s+(?=[A-Z`\"(])")
+DANGLING = re.compile(r"(?i)\b(as|the|an?|of|by|is|are|that|with|for|to|from|and|or|in|on|into|where|like|if)\.?$")
+BULLET = re.compile(r"\s*([-*+•]|\d+[.)])\s|\s*[=~^-]{3,}\s*$|\s*:\w")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One question with its answer."""
+
+    name: str
+    question: str
+    answer: str
+
+
+def pairs_of(document: str, *, seed: int) -> Iterator[Pair]:
+    """The pairs of one docstring document."""
+    for entry in entries_of(document):
+        answer = answer_from(entry)
+        if answer:
+            choices = PHRASINGS[entry.kind]
+            place = int(uniform(entry.name.encode(), seed=seed, purpose="phrasing") * len(choices))
+            yield Pair(entry.name, choices[place].format(entry.name), answer)
+
+
+def answer_from(entry: Entry) -> str:
+    """The first sentences of a docstring as plain English, up to 40 words; empty when they are no good answer."""
+    if any(part.startswith("_") for part in entry.name.split(".")) or entry.name.count(".") > 6:
+        return ""
+    lines = entry.text.split("\n\n")[0].splitlines()
+    if not lines or any(BULLET.match(line) for line in lines) or any(line.startswith("    ") for line in lines):
+        return ""
+    text = " ".join(" ".join(lines).split())
+    text = EMPHASIS.sub(r"\1", LITERAL.sub(r"`\1`", ROLE.sub(r"`\1`", text))).replace("``", "`")
+    answer = _first_sentences(text)
+    words = answer.split()
+    if not MIN_WORDS <= len(words) <= MAX_WORDS or JUNK.search(answer) or answer.count("`") % 2:
+        return ""
+    letters = sum(map(str.isalpha, answer)) / len(answer)
+    return answer if letters > 0.65 and answer.isascii() and answer[0].isupper() and answer.endswith(".") else ""
+
+
+def write_questions(pairs: Iterable[tuple[str, Pair]], directory: Path, *, max_pairs: int, source: str, seed: int) -> dict:
+    """Write `train.jsonl` and `heldout.jsonl` from (split, pair); no question or answer occurs twice. Returns the counts."""
+    chosen = _without_repeats(pairs)
+    chosen.sort(key=lambda item: (uniform(item[1].name.encode(), seed=seed, purpose="questions"), item[1].question))
+    counts = {"train": 0, "heldout": 0}
+    if not chosen[:max_pairs]:
+        return counts
+    directory.mkdir(parents=True)
+    with (
+        open(directory / "train.jsonl", "w", encoding="utf-8", newline="\n") as train,
+        open(directory / "heldout.jsonl", "w", encoding="utf-8", newline="\n") as heldout,
+    ):
+        for split, pair in chosen[:max_pairs]:
+            messages = [{"role": "user", "content": pair.question}, {"role": "assistant", "content": pair.answer}]
+            line = json.dumps({"messages": messages, "source": source, "name": pair.name}, ensure_ascii=False)
+            (train if split == "train" else heldout).write(line + "\n")
+            counts[split] += 1
+    return counts
+
+
+def _first_sentences(text: str) -> str:
+    """The first sentence, or two short ones; a single one may lack its full stop. Empty for a sentence cut short."""
+    sentences = SENTENCE_END.split(text)
+    two = " ".join(sentences[:2])
+    if len(sentences) > 1 and two.endswith(".") and len(two.split()) <= MAX_WORDS // 2 and not JUNK.search(two):
+        return two
+    first = sentences[0]
+    if first.endswith((":", ",", ";")) or DANGLING.search(first):
+        return ""
+    return first if first.endswith((".", "!", "?")) else first + "."
+
+
+def _without_repeats(pairs: Iterable[tuple[str, Pair]]) -> list[tuple[str, Pair]]:
+    """Pairs whose question and answer are both new; an answer that held-out and train share is held out of neither."""
+    kept: list[tuple[str, Pair]] = []
+    seen: set[bytes] = set()
+    for split, pair in pairs:
+        keys = {_key(pair.question), _key(pair.answer)}
+        if not keys & seen:
+            kept.append((split, pair))
+        seen |= keys
+    return kept
+
+
+def _key(text: str) -> bytes:
+    return hashlib.blake2b(" ".join(re.findall(r"\w+", text.lower())).encode(), digest_size=16).digest()

@@ -1,0 +1,1 @@
+"""Checkpoints: a Hugging Face model directory that also resumes training on any topology."""

@@ -1,0 +1,239 @@
+"""Which Hugging Face architecture a model is, and its config.json; and back, from a config.json to our model.
+
+A model option is offered only if some stock architecture expresses it, so that nobody needs custom code to load us.
+"""
+
+from enum import Enum
+
+from mai1.model.attention import AttentionConfig, QKNorm
+from mai1.model.moe.layer import MoEConfig
+from mai1.model.moe.router import Scores
+from mai1.model.transformer import ModelConfig
+
+
+class Family(Enum):
+    """Values are the names in config.json's `architectures`."""
+
+    glm4_moe = "Glm4MoeForCausalLM"
+    qwen3_moe = "Qwen3MoeForCausalLM"
+    olmoe = "OlmoeForCausalLM"
+    mixtral = "MixtralForCausalLM"
+
+
+def family_of(config: ModelConfig) -> Family:
+    """The architecture that expresses this model exactly; ValueError names what none can."""
+    moe, qk_norm = config.moe, config.attention.qk_norm
+    if moe.scores is Scores.sigmoid:
+        if qk_norm is QKNorm.width:
+            raise ValueError(_cannot("model.attention.qk_norm=width", "scores=sigmoid", "use qk_norm=head or none"))
+        return Family.glm4_moe
+    if moe.num_shared_experts:
+        raise ValueError(
+            _cannot(f"model.moe.num_shared_experts={moe.num_shared_experts}", "scores=softmax", "use 0, or sigmoid")
+        )
+    if moe.num_groups > 1:
+        raise ValueError(_cannot(f"model.moe.num_groups={moe.num_groups}", "scores=softmax", "use 1, or sigmoid"))
+    if moe.scaling_factor != 1.0:
+        raise ValueError(
+            _cannot(f"model.moe.scaling_factor={moe.scaling_factor}", "scores=softmax", "use 1.0, or sigmoid")
+        )
+    if qk_norm is QKNorm.head:
+        return Family.qwen3_moe
+    if config.num_dense_layers:
+        raise ValueError(
+            _cannot(
+                f"model.num_dense_layers={config.num_dense_layers}",
+                f"scores=softmax and qk_norm={qk_norm.value}",
+                "use 0, or qk_norm=head",
+            )
+        )
+    if qk_norm is QKNorm.none:
+        if not moe.normalize_weights:
+            raise ValueError(
+                _cannot("model.moe.normalize_weights=false", "scores=softmax and qk_norm=none", "use true")
+            )
+        return Family.mixtral
+    if config.attention.num_heads * config.attention.head_dim != config.d_model:
+        raise ValueError(
+            _cannot(
+                f"model.attention.head_dim={config.attention.head_dim}",
+                "qk_norm=width",
+                f"use d_model / num_heads = {config.d_model // config.attention.num_heads}",
+            )
+        )
+    return Family.olmoe
+
+
+def _cannot(what: str, beside: str, mend: str) -> str:
+    return f"{what} cannot stand beside {beside}, because no Hugging Face architecture expresses both: {mend}"
+
+
+def to_hf_config(config: ModelConfig, *, dtype: str, end_of_text_id: int, stop_ids: list[int], pad_id: int) -> dict:
+    """config.json of this model; `stop_ids` end a generation."""
+    family, attention, moe = family_of(config), config.attention, config.moe
+    common = {
+        "architectures": [family.value],
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.d_model,
+        "num_hidden_layers": config.num_layers,
+        "num_attention_heads": attention.num_heads,
+        "num_key_value_heads": attention.num_kv_heads,
+        "head_dim": attention.head_dim,
+        "hidden_act": "silu",
+        "max_position_embeddings": config.max_positions,
+        "initializer_range": config.init_std,
+        "rms_norm_eps": config.norm_eps,
+        # stated in full: every runtime defaults GLM's partial_rotary_factor to 0.5
+        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta, "partial_rotary_factor": 1.0},
+        "rope_theta": config.rope_theta,
+        "partial_rotary_factor": 1.0,
+        "tie_word_embeddings": config.tie_embeddings,
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "num_experts_per_tok": moe.top_k,
+        "router_aux_loss_coef": 0.0,
+        "bos_token_id": end_of_text_id,
+        "eos_token_id": stop_ids,
+        "pad_token_id": pad_id,
+        "dtype": dtype,
+        "use_cache": True,
+    }
+    return common | _family_keys(family, config)
+
+
+def _family_keys(family: Family, config: ModelConfig) -> dict:
+    moe = config.moe
+    match family:
+        case Family.glm4_moe:
+            return {
+                "model_type": "glm4_moe",
+                "use_qk_norm": config.attention.qk_norm is QKNorm.head,
+                "intermediate_size": config.dense_width,
+                "moe_intermediate_size": moe.expert_width,
+                "n_routed_experts": moe.num_experts,
+                "n_shared_experts": moe.num_shared_experts,
+                "first_k_dense_replace": config.num_dense_layers,
+                "norm_topk_prob": moe.normalize_weights,
+                "routed_scaling_factor": moe.scaling_factor,
+                "n_group": moe.num_groups,
+                "topk_group": moe.top_groups,
+            }
+        case Family.qwen3_moe:
+            return {
+                "model_type": "qwen3_moe",
+                "intermediate_size": config.dense_width,
+                "moe_intermediate_size": moe.expert_width,
+                "num_experts": moe.num_experts,
+                "norm_topk_prob": moe.normalize_weights,
+                "decoder_sparse_step": 1,
+                "mlp_only_layers": list(range(config.num_dense_layers)),
+                "use_sliding_window": False,
+                "sliding_window": None,
+            }
+        case Family.olmoe:
+            return {
+                "model_type": "olmoe",
+                "intermediate_size": moe.expert_width,
+                "num_experts": moe.num_experts,
+                "norm_topk_prob": moe.normalize_weights,
+                "clip_qkv": None,
+            }
+        case Family.mixtral:
+            return {
+                "model_type": "mixtral",
+                "intermediate_size": moe.expert_width,
+                "num_local_experts": moe.num_experts,
+                "sliding_window": None,
+                "router_jitter_noise": 0.0,
+            }
+
+
+def from_hf_config(hf: dict, *, where: str) -> ModelConfig:
+    """Our model from a config.json's content; ValueError names any feature we do not have."""
+    try:
+        family = Family(hf["architectures"][0])
+    except (KeyError, IndexError, TypeError, ValueError):
+        known = ", ".join(family.value for family in Family)
+        raise ValueError(
+            f"{where}: architectures={hf.get('architectures')} is not one that mai1 trains: use {known}"
+        ) from None
+    _refuse_unknown_features(hf, where=where)
+    rope = hf.get("rope_parameters") or {}
+    moe = MoEConfig(
+        num_experts=_first(hf, "n_routed_experts", "num_local_experts", "num_experts"),
+        top_k=hf["num_experts_per_tok"],
+        expert_width=hf.get("moe_intermediate_size") or hf["intermediate_size"],
+        num_shared_experts=hf.get("n_shared_experts") or 0,
+        scores=Scores.sigmoid if family is Family.glm4_moe else Scores.softmax,
+        normalize_weights=True if family is Family.mixtral else hf.get("norm_topk_prob", False),
+        scaling_factor=hf.get("routed_scaling_factor", 1.0),
+        num_groups=hf.get("n_group") or 1,
+        top_groups=hf.get("topk_group") or 1,
+    )
+    heads = hf["num_attention_heads"]
+    attention = AttentionConfig(
+        num_heads=heads,
+        num_kv_heads=hf.get("num_key_value_heads") or heads,
+        head_dim=hf.get("head_dim") or hf["hidden_size"] // heads,
+        qk_norm=_qk_norm(family, hf),
+    )
+    return ModelConfig(
+        vocab_size=hf["vocab_size"],
+        d_model=hf["hidden_size"],
+        num_layers=hf["num_hidden_layers"],
+        num_dense_layers=_num_dense_layers(family, hf, where=where),
+        dense_width=hf["intermediate_size"],
+        max_positions=hf["max_position_embeddings"],
+        rope_theta=rope.get("rope_theta") or hf.get("rope_theta", 10000.0),
+        norm_eps=hf["rms_norm_eps"],
+        tie_embeddings=hf.get("tie_word_embeddings", False),
+        init_std=hf.get("initializer_range", 0.02),
+        attention=attention,
+        moe=moe,
+    )
+
+
+def _refuse_unknown_features(hf: dict, *, where: str) -> None:
+    rope = hf.get("rope_parameters") or hf.get("rope_scaling") or {}
+    partial = rope.get("partial_rotary_factor", hf.get("partial_rotary_factor", 1.0))
+    if hf.get("architectures") == [Family.glm4_moe.value] and "partial_rotary_factor" not in {**hf, **rope}:
+        partial = 0.5  # what transformers assumes for GLM when it is not said
+    features = {
+        "auto_map": bool(hf.get("auto_map")),
+        "attention_bias": bool(hf.get("attention_bias")),
+        "sliding_window": bool(hf.get("sliding_window")) and hf.get("use_sliding_window", True),
+        "clip_qkv": hf.get("clip_qkv") is not None,
+        "rope_type": rope.get("rope_type", rope.get("type", "default")) != "default",
+        "partial_rotary_factor": partial != 1.0,
+        "hidden_act": hf.get("hidden_act", "silu") != "silu",
+        "quantization_config": bool(hf.get("quantization_config")),
+        "num_nextn_predict_layers": bool(hf.get("num_nextn_predict_layers")),
+    }
+    for key, is_used in features.items():
+        if is_used:
+            raise ValueError(f"{where}: {key}={hf.get(key, rope.get(key))} is a feature that mai1 does not have")
+
+
+def _qk_norm(family: Family, hf: dict) -> QKNorm:
+    match family:
+        case Family.glm4_moe:
+            return QKNorm.head if hf.get("use_qk_norm") else QKNorm.none
+        case Family.qwen3_moe:
+            return QKNorm.head
+        case Family.olmoe:
+            return QKNorm.width
+        case Family.mixtral:
+            return QKNorm.none
+
+
+def _num_dense_layers(family: Family, hf: dict, *, where: str) -> int:
+    if family is Family.glm4_moe:
+        return hf.get("first_k_dense_replace", 0)
+    dense = hf.get("mlp_only_layers") or []
+    if dense != list(range(len(dense))) or hf.get("decoder_sparse_step", 1) != 1:
+        raise ValueError(f"{where}: dense layers {dense} among the sparse ones: mai1 has dense layers only in front")
+    return len(dense)
+
+
+def _first(hf: dict, *keys: str) -> int:
+    return next(hf[key] for key in keys if hf.get(key) is not None)

@@ -1,0 +1,1 @@
+"""Token shards, packing, batches and the loader."""

@@ -1,0 +1,72 @@
+"""One microbatch as the model eats it, made from rows of token ids.
+
+Every document starts with the end-of-text token of the one before: it is the context of the first word and the target
+of the last, so one token separates, begins and ends. Legend: B rows, T positions.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+@dataclass(slots=True)
+class Row:
+    """One training sequence of T+1 ids, and which of them are targets."""
+
+    ids: np.ndarray
+    """int64 `[T+1]`."""
+    loss_mask: np.ndarray
+    """uint8 `[T+1]`; entry t says whether predicting ids[t] counts."""
+    num_valid: int
+    """Ids from here on are padding."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Tokens, what follows them, where they stand in their document, and which targets count; all `[B, T]`."""
+
+    tokens_BT: torch.Tensor
+    targets_BT: torch.Tensor
+    positions_BT: torch.Tensor
+    """Positions from the start of each document."""
+    segments_BT: torch.Tensor
+    """Document ids within the row; -1 is padding. Attention never crosses them."""
+    loss_mask_BT: torch.Tensor
+    """fp32, 0 or 1."""
+    is_packed: bool
+    """Some row holds more than one document, or padding."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device."""
+        if device.type == "cpu":
+            return self
+        moved = [getattr(self, name).to(device, non_blocking=True) for name in self.__slots__[:-1]]
+        return Batch(*moved, is_packed=self.is_packed)
+
+    @property
+    def isolating_segments_BT(self) -> torch.Tensor | None:
+        """The segments, or None when every row is one document and plain causal attention does the same."""
+        return self.segments_BT if self.is_packed else None
+
+
+def collate(rows: list[Row], *, end_of_text_id: int) -> Batch:
+    """Stack rows; documents and positions follow from where the end-of-text tokens stand."""
+    ids = torch.from_numpy(np.stack([row.ids for row in rows]).astype(np.int64))
+    mask = torch.from_numpy(np.stack([row.loss_mask for row in rows]).astype(np.float32))
+    tokens_BT = ids[:, :-1]
+    index_T = torch.arange(tokens_BT.shape[1])
+    starts_BT = tokens_BT == end_of_text_id
+    starts_BT[:, 0] = True
+    segments_BT = starts_BT.cumsum(1) - 1
+    positions_BT = index_T - torch.where(starts_BT, index_T, 0).cummax(1).values
+    num_valid_B = torch.tensor([row.num_valid for row in rows])
+    segments_BT = segments_BT.masked_fill(index_T >= num_valid_B[:, None], -1)
+    return Batch(
+        tokens_BT=tokens_BT.contiguous(),
+        targets_BT=ids[:, 1:].contiguous(),
+        positions_BT=positions_BT,
+        segments_BT=segments_BT,
+        loss_mask_BT=mask[:, 1:].contiguous(),
+        is_packed=bool((segments_BT != 0).any()),
+    )

@@ -1,0 +1,91 @@
+"""Conversations from files people have: messages, alpaca and prompt/completion, as .jsonl or .json.
+
+Everything becomes a list of `{"role", "content"}` messages; what cannot is refused with its place in the file.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+MAX_LINE_BYTES = 16 * 2**20
+
+
+def read_conversations(path: Path) -> list[list[dict]]:
+    """All conversations of a file, in order."""
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist: name a .jsonl or .json file of conversations")
+    conversations = []
+    for where, record in _records(path):
+        try:
+            conversations.append(to_messages(record))
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+    if not conversations:
+        raise ValueError(f"{path} is empty: it needs at least one conversation")
+    return conversations
+
+
+def to_messages(record: object) -> list[dict]:
+    """One record of any of the three shapes as messages."""
+    if not isinstance(record, dict):
+        raise ValueError("a conversation must be a JSON object with messages, instruction/output or prompt/completion")
+    if "messages" in record:
+        return [_message(message) for message in _list(record["messages"])]
+    if "instruction" in record and "output" in record:  # alpaca
+        question = _text(record, "instruction")
+        if record.get("input"):
+            question += "\n\n" + _text(record, "input")
+        return [{"role": "user", "content": question}, {"role": "assistant", "content": _text(record, "output")}]
+    if "prompt" in record and "completion" in record:
+        return [
+            {"role": "user", "content": _text(record, "prompt")},
+            {"role": "assistant", "content": _text(record, "completion")},
+        ]
+    raise ValueError(f"fields {', '.join(record) or '(none)'} are none of messages, instruction/output, prompt/completion")
+
+
+def _records(path: Path) -> Iterator[tuple[str, object]]:
+    if path.suffix == ".json":
+        text = _decode(path.read_bytes(), str(path))
+        for number, record in enumerate(_list(_parse(text, str(path))), start=1):
+            yield f"{path}, entry {number}", record
+        return
+    with open(path, "rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), start=1):
+            where = f"{path}:{number}"
+            if len(line) > MAX_LINE_BYTES:
+                raise ValueError(f"{where} is longer than {MAX_LINE_BYTES} bytes: split the conversation")
+            if line.strip():
+                yield where, _parse(_decode(line, where), where)
+
+
+def _decode(data: bytes, where: str) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{where} is not UTF-8 at byte {error.start}: convert the file") from None
+
+
+def _parse(text: str, where: str) -> object:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{where} is not JSON ({error}): correct it; .jsonl has one object a line") from None
+
+
+def _list(value: object) -> list:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"a non-empty JSON list is needed, not {type(value).__name__}")
+    return value
+
+
+def _message(message: object) -> dict:
+    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+        raise ValueError("every message needs a role")
+    return {"role": message["role"], "content": _text(message, "content")}
+
+
+def _text(record: dict, field: str) -> str:
+    if not isinstance(record.get(field), str):
+        raise ValueError(f"{field} must be a string, not {type(record.get(field)).__name__}")
+    return record[field]

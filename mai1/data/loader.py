@@ -1,0 +1,67 @@
+"""Which rows each rank reads in each step: a pure function of the step, so its whole state is one number.
+
+Global sample order: step s trains on samples [s*G, (s+1)*G) for a global batch of G rows, whatever the number of ranks
+and microbatches.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mai1.data.batch import Batch, Row, collate
+
+
+class Rows(Protocol):
+    """Random access to training rows: `TokenStream` and `PackedConversations`."""
+
+    rows_per_epoch: int
+    sequence_length: int
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the rows and their order."""
+
+    def read(self, sample: int) -> Row:
+        """The row with this number."""
+
+
+@dataclass(kw_only=True, slots=True)
+class BatchConfig:
+    sequences_per_step: int = 32
+    """Rows of one optimizer step over all ranks (global batch size)."""
+    sequences_per_microbatch: int = 8
+    """Rows one rank passes through the model at a time; what is left is accumulated."""
+
+    def __post_init__(self) -> None:
+        for key in ("sequences_per_step", "sequences_per_microbatch"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"batch.{key}={getattr(self, key)} must be at least 1")
+
+    def microbatches_per_step(self, world_size: int) -> int:
+        """Microbatches each rank accumulates before an optimizer step."""
+        rows_at_once = self.sequences_per_microbatch * world_size
+        if self.sequences_per_step % rows_at_once:
+            raise ValueError(
+                f"batch.sequences_per_step={self.sequences_per_step} must be a multiple of "
+                f"batch.sequences_per_microbatch={self.sequences_per_microbatch} x {world_size} ranks = {rows_at_once}: "
+                f"use {max(1, round(self.sequences_per_step / rows_at_once)) * rows_at_once}"
+            )
+        return self.sequences_per_step // rows_at_once
+
+
+class Loader:
+    """The microbatches of this rank for any step."""
+
+    def __init__(self, rows: Rows, config: BatchConfig, *, rank: int, world_size: int, end_of_text_id: int) -> None:
+        self.rows, self.config = rows, config
+        self.rank, self.world_size, self.end_of_text_id = rank, world_size, end_of_text_id
+        self.num_microbatches = config.microbatches_per_step(world_size)
+
+    def microbatches(self, step: int) -> list[Batch]:
+        """This rank's microbatches of a step, counted from 0."""
+        size = self.config.sequences_per_microbatch
+        batches = []
+        for microbatch in range(self.num_microbatches):
+            first = step * self.config.sequences_per_step + (microbatch * self.world_size + self.rank) * size
+            rows = [self.rows.read(sample) for sample in range(first, first + size)]
+            batches.append(collate(rows, end_of_text_id=self.end_of_text_id))
+        return batches

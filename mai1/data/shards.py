@@ -1,0 +1,233 @@
+"""Token shards: the Megatron indexed dataset (NAME.bin and NAME.idx) with a manifest beside it (NAME.json).
+
+    NAME.idx   magic, version u64, dtype code u8, sequences u64, document marks u64,
+               lengths int32[sequences], byte offsets int64[sequences], document marks int64[documents + 1]
+    NAME.bin   the ids of all sequences, one after the other, little endian
+
+We write one sequence a document; shards of other programs may hold several. Nothing a file claims is believed before it
+is checked against the file's size.
+"""
+
+import hashlib
+import json
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+FORMAT = "mai1-shard"
+VERSION = 1
+MAGIC = b"MMIDIDX\x00\x00"
+HEADER = struct.Struct("<9sQBQQ")
+DTYPES = {1: "<u1", 2: "<i1", 3: "<i2", 4: "<i4", 5: "<i8", 8: "<u2"}
+"""Megatron's dtype codes; 6 and 7 are floats, which no token shard holds."""
+
+MAX_MANIFEST_BYTES = 64 << 20
+RESTORE = "restore the file or run `mai1 prepare` again"
+
+
+class ShardWriter:
+    """Writes one shard under temporary names; `close` makes it visible, anything else leaves nothing."""
+
+    def __init__(self, path_stem: Path, *, vocab_size: int) -> None:
+        self.stem, self.vocab_size = Path(path_stem), vocab_size
+        self.code = 8 if vocab_size < 65_500 else 4  # the rule Megatron readers expect
+        self._lengths: list[int] = []
+        self._hash = hashlib.sha256()
+        self.stem.parent.mkdir(parents=True, exist_ok=True)
+        self._bin = open(self._staged(".bin"), "wb")  # noqa: SIM115 (closed in close and abandon)
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.abandon()
+
+    @property
+    def num_documents(self) -> int:
+        """Documents added so far."""
+        return len(self._lengths)
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens added so far."""
+        return sum(self._lengths)
+
+    def add(self, ids: np.ndarray) -> None:
+        """Append one document."""
+        ids = np.asarray(ids)
+        if ids.ndim != 1 or not len(ids) or len(ids) >= 1 << 31:
+            raise ValueError(f"{self.stem}: a document must be a row of 1 to 2147483647 ids, but has shape {ids.shape}")
+        if int(ids.min()) < 0 or int(ids.max()) >= self.vocab_size:
+            raise ValueError(f"{self.stem}: ids must be from 0 to {self.vocab_size - 1}: use the shard's own tokenizer")
+        data = ids.astype(DTYPES[self.code]).tobytes()
+        self._bin.write(data)
+        self._hash.update(data)
+        self._lengths.append(len(ids))
+
+    def close(self, manifest: dict) -> dict:
+        """Write index and manifest, flush all to disk and rename; returns the manifest as written."""
+        index = self._index()
+        full = {
+            "format": FORMAT,
+            "version": VERSION,
+            "vocab_size": self.vocab_size,
+            **manifest,
+            "documents": self.num_documents,
+            "tokens": self.num_tokens,
+            "sha256": {"bin": self._hash.hexdigest(), "idx": hashlib.sha256(index).hexdigest()},
+        }
+        _flush(self._bin)
+        self._bin.close()
+        for ending, data in ((".idx", index), (".json", (json.dumps(full, indent=2) + "\n").encode())):
+            with open(self._staged(ending), "wb") as file:
+                file.write(data)
+                _flush(file)
+        for ending in (".bin", ".json", ".idx"):  # the index last: a shard without it is no shard
+            os.replace(self._staged(ending), _with_ending(self.stem, ending))
+        return full
+
+    def abandon(self) -> None:
+        """Remove what is staged; harmless after `close`."""
+        self._bin.close()
+        for ending in (".bin", ".idx", ".json"):
+            self._staged(ending).unlink(missing_ok=True)
+
+    def _index(self) -> bytes:
+        lengths = np.array(self._lengths, dtype="<i4")
+        marks = np.arange(len(lengths) + 1, dtype="<i8")
+        offsets = _starts(lengths) * np.dtype(DTYPES[self.code]).itemsize
+        header = HEADER.pack(MAGIC, 1, self.code, len(lengths), len(marks))
+        return header + lengths.tobytes() + offsets.astype("<i8").tobytes() + marks.tobytes()
+
+    def _staged(self, ending: str) -> Path:
+        return self.stem.parent / f".{self.stem.name}{ending}.{os.getpid()}.staged"
+
+
+@dataclass(slots=True)
+class Shard:
+    """A shard read through memory maps; the same ids as were added, document by document."""
+
+    stem: Path
+    """Path without ending."""
+
+    tokens: np.ndarray
+    """All ids in document order, flat."""
+
+    lengths: np.ndarray
+    """Tokens of each document, int64."""
+
+    manifest: dict
+    """NAME.json; empty for a shard of another program that has none."""
+
+    starts: np.ndarray
+    """Where each document begins in `tokens`, int64."""
+
+    @classmethod
+    def open(cls, path_stem: Path) -> "Shard":
+        """Map a shard; ValueError names the file, the broken rule and the mend."""
+        stem = Path(path_stem)
+        code, sequence_lengths, marks = _read_index(_with_ending(stem, ".idx"))
+        tokens = _map_tokens(_with_ending(stem, ".bin"), dtype=DTYPES[code], num_tokens=int(sequence_lengths.sum()))
+        ends = np.concatenate(([0], np.cumsum(sequence_lengths)))[marks]
+        shard = cls(stem, tokens, np.diff(ends), _read_manifest(_with_ending(stem, ".json")), ends[:-1])
+        shard._check_manifest()
+        return shard
+
+    @property
+    def num_documents(self) -> int:
+        """Documents in the shard."""
+        return len(self.lengths)
+
+    @property
+    def num_tokens(self) -> int:
+        """Ids in the shard."""
+        return len(self.tokens)
+
+    def document(self, number: int) -> np.ndarray:
+        """The ids of one document, a view of the map."""
+        if not 0 <= number < self.num_documents:
+            raise IndexError(f"document {number} of {self.stem} must be from 0 to {self.num_documents - 1}")
+        start = int(self.starts[number])
+        return self.tokens[start : start + int(self.lengths[number])]
+
+    def verify(self) -> None:
+        """Compare both files with the hashes in the manifest (reads them whole); ValueError when they differ."""
+        for name, expected in self.manifest.get("sha256", {}).items():
+            path = _with_ending(self.stem, f".{name}")
+            with open(path, "rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+                    raise ValueError(f"{path} must have the SHA-256 of its manifest: {RESTORE}")
+
+    def _check_manifest(self) -> None:
+        for key, value in (("documents", self.num_documents), ("tokens", self.num_tokens)):
+            if self.manifest and self.manifest.get(key) != value:
+                path = _with_ending(self.stem, ".json")
+                raise ValueError(f"{path} states {key}={self.manifest.get(key)!r}, but the shard has {value}: {RESTORE}")
+
+
+def _read_index(path: Path) -> tuple[int, np.ndarray, np.ndarray]:
+    """Dtype code, sequence lengths (int64) and document marks of an index whose every part fits its file."""
+    if not path.is_file():
+        raise ValueError(f"{path} must be a shard's index: name a shard without its ending, as `mai1 prepare` wrote it")
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        header = file.read(HEADER.size)
+        if len(header) < HEADER.size or not header.startswith(MAGIC):
+            raise ValueError(f"{path} must begin with the Megatron index magic: {RESTORE}")
+        _, version, code, num_sequences, num_marks = HEADER.unpack(header)
+        if version != 1:
+            raise ValueError(f"{path} has index version {version}, but must have 1: {RESTORE}")
+        if code not in DTYPES:
+            raise ValueError(f"{path} has dtype code {code}, but must have one of {sorted(DTYPES)}: {RESTORE}")
+        expected = HEADER.size + 12 * num_sequences + 8 * num_marks  # Python integers: no overflow
+        if size != expected:
+            raise ValueError(f"{path} has {size} bytes, but its header claims {expected}: {RESTORE}")
+        lengths = np.frombuffer(file.read(4 * num_sequences), dtype="<i4").astype(np.int64)
+        offsets = np.frombuffer(file.read(8 * num_sequences), dtype="<i8")
+        marks = np.frombuffer(file.read(8 * num_marks), dtype="<i8")
+    if len(lengths) and int(lengths.min()) < 0:
+        raise ValueError(f"{path} has a negative sequence length: {RESTORE}")
+    if not np.array_equal(offsets, _starts(lengths) * np.dtype(DTYPES[code]).itemsize):
+        raise ValueError(f"{path} has offsets that do not follow from its lengths: {RESTORE}")
+    if not len(marks) or marks[0] != 0 or marks[-1] != num_sequences or np.any(np.diff(marks) < 0):
+        raise ValueError(f"{path} has document marks that do not rise from 0 to {num_sequences}: {RESTORE}")
+    return code, lengths, marks
+
+
+def _map_tokens(path: Path, *, dtype: str, num_tokens: int) -> np.ndarray:
+    expected = num_tokens * np.dtype(dtype).itemsize
+    if not path.is_file() or path.stat().st_size != expected:
+        size = path.stat().st_size if path.is_file() else "no"
+        raise ValueError(f"{path} has {size} bytes, but its index claims {expected}: {RESTORE}")
+    return np.memmap(path, dtype=dtype, mode="r") if num_tokens else np.empty(0, dtype=dtype)
+
+
+def _read_manifest(path: Path) -> dict:
+    if not path.is_file():
+        return {}
+    if path.stat().st_size > MAX_MANIFEST_BYTES:
+        raise ValueError(f"{path} must have at most {MAX_MANIFEST_BYTES} bytes: {RESTORE}")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} must be JSON ({error}): {RESTORE}") from error
+    if not isinstance(manifest, dict):
+        raise ValueError(f"{path} must hold a JSON object: {RESTORE}")
+    return manifest
+
+
+def _starts(lengths: np.ndarray) -> np.ndarray:
+    return np.cumsum(lengths, dtype=np.int64) - lengths
+
+
+def _with_ending(stem: Path, ending: str) -> Path:
+    return stem.parent / (stem.name + ending)  # not with_suffix: a stem may hold dots
+
+
+def _flush(file) -> None:
+    file.flush()
+    os.fsync(file.fileno())

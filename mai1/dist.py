@@ -1,0 +1,97 @@
+"""The processes of a run: who am I, say it once, and add up small numbers over all ranks.
+
+The world is started by torchrun, the deepspeed launcher or srun (which set RANK, WORLD_SIZE, LOCAL_RANK), or is just
+this one process. Nothing here pickles: what ranks tell each other are tensors and JSON.
+"""
+
+import datetime
+import json
+import os
+import sys
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """This process's place among all."""
+
+    rank: int
+    size: int
+    local_rank: int
+    device: torch.device
+
+    @property
+    def is_main(self) -> bool:
+        """Rank 0 writes logs, metrics and manifests."""
+        return self.rank == 0
+
+    def say(self, message: str) -> None:
+        """Print one line on rank 0, at once."""
+        if self.is_main:
+            print(message, file=sys.stderr, flush=True)
+
+
+def start_world(*, timeout_s: float = 600.0) -> World:
+    """Join the process group the launcher describes, or make one of one process: NCCL on GPUs, gloo on CPUs."""
+    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    device = torch.device("cuda", local_rank) if torch.cuda.is_available() else torch.device("cpu")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if not dist.is_initialized():
+        timeout = datetime.timedelta(seconds=timeout_s)
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        if size == 1:
+            dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1, timeout=timeout)
+        else:
+            dist.init_process_group(backend, timeout=timeout)
+    return World(rank, size, local_rank, device)
+
+
+def stop_world() -> None:
+    """Leave the process group; harmless when there is none."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def sum_over_ranks(values: list[float], world: World) -> list[float]:
+    """Add each value over all ranks, in fp64."""
+    total = torch.tensor(values, dtype=torch.float64, device=world.device)
+    if world.size > 1:
+        dist.all_reduce(total)
+    return total.tolist()
+
+
+def sum_tensor_over_ranks(tensor: torch.Tensor, world: World) -> torch.Tensor:
+    """Add a tensor over all ranks, in place."""
+    if world.size > 1:
+        dist.all_reduce(tensor)
+    return tensor
+
+
+def any_rank(claim: bool, world: World) -> bool:
+    """True on every rank when the claim holds on at least one."""
+    return sum_over_ranks([float(claim)], world)[0] > 0
+
+
+def gather_json(value: object, world: World) -> list:
+    """Every rank's JSON value, on every rank, in rank order."""
+    if world.size == 1:
+        return [value]
+    data = torch.tensor(list(json.dumps(value).encode()), dtype=torch.uint8, device=world.device)
+    sizes = [torch.zeros(1, dtype=torch.int64, device=world.device) for _ in range(world.size)]
+    dist.all_gather(sizes, torch.tensor([len(data)], device=world.device))
+    longest = max(int(size) for size in sizes)
+    padded = torch.cat((data, data.new_zeros(longest - len(data))))
+    parts = [torch.empty_like(padded) for _ in range(world.size)]
+    dist.all_gather(parts, padded)
+    return [json.loads(bytes(part[: int(size)].tolist())) for part, size in zip(parts, sizes, strict=True)]
+
+
+def barrier(world: World) -> None:
+    """Wait for every rank."""
+    if world.size > 1:
+        dist.barrier()

@@ -1,0 +1,60 @@
+"""The one seam by which DeepSpeed knows our expert parameters.
+
+DeepSpeed reduces expert gradients over the expert-data-parallel group only if it finds an instance of its own MoE layer
+class, and only for parameters that carry its tags. So each of our layers becomes, in place, an instance of a class that
+derives from both, keeps our forward, and inherits just DeepSpeed's name. Without expert parallelism experts are
+ordinary parameters and nothing is done.
+"""
+
+import torch.distributed as dist
+from deepspeed.moe.layer import MoE
+from deepspeed.moe.utils import split_params_into_different_moe_groups_for_optimizer
+from deepspeed.utils import groups
+
+from mai1.model.moe.layer import MoELayer
+
+
+class ExpertParallelMoELayer(MoELayer, MoE):
+    """Our layer under DeepSpeed's name; its process groups exist before the engine asks for them."""
+
+    def set_deepspeed_parallelism(self, use_data_before_expert_parallel_: bool = False) -> None:
+        """Called by the engine: the groups are made by `expert_parallel_group` already."""
+
+
+def expert_parallel_group(size: int) -> dist.ProcessGroup | None:
+    """The group of ranks that share one copy of the experts; None when every rank has its own.
+
+    Groups are consecutive ranks, so that their all-to-all stays inside a node. Every rank must call this.
+    """
+    if size == 1:
+        return None
+    name = _group_name(size)
+    if name not in groups._get_expert_parallel_group_dict():
+        groups._create_expert_and_data_parallel(size)
+    return groups._get_expert_parallel_group(name)
+
+
+def mark_experts(layers: list[MoELayer], *, expert_parallel: int) -> None:
+    """Make DeepSpeed treat these layers' experts as expert-parallel."""
+    if expert_parallel == 1:
+        return
+    for layer in layers:
+        layer.__class__ = ExpertParallelMoELayer
+        layer.num_experts = layer.router.weight.shape[0]
+        layer.num_local_experts = layer.num_experts // expert_parallel
+        layer.ep_size = expert_parallel
+        layer.expert_group_name = _group_name(expert_parallel)
+        for parameter in layer.experts.parameters():
+            parameter.allreduce = False  # DeepSpeed's tag for "not replicated on every rank"
+            parameter.group_name = layer.expert_group_name
+
+
+def split_expert_groups(parameter_groups: list[dict], *, expert_parallel: int) -> list[dict]:
+    """Optimizer groups with the experts apart, as DeepSpeed wants them; base groups need unique names."""
+    if expert_parallel == 1:
+        return parameter_groups
+    return [group for group in split_params_into_different_moe_groups_for_optimizer(parameter_groups) if group["params"]]
+
+
+def _group_name(size: int) -> str:
+    return f"ep_size_{size}"

@@ -1,0 +1,1 @@
+"""Proof that a checkpoint is what it claims to be: the transformers room."""

@@ -1,0 +1,92 @@
+"""Top of the report: what this run is and where it stands, in one glance."""
+
+from typing import Any
+
+import numpy as np
+
+from mai1.report.markup import Markup, element, escape, join
+from mai1.report.records import RunRecords, column, last_value, mapping, number
+from mai1.report.scales import compact, fixed, grouped, percent
+
+LINKS = {
+    "loss": "loss",
+    "pace": "pace",
+    "experts": "experts",
+    "sources": "sources",
+    "data": "data",
+    "samples": "samples",
+    "parity": "parity",
+    "setup": "setup",
+}
+
+
+def overview(records: RunRecords, ancestors: list[RunRecords]) -> Markup:
+    """The name of the run, its figures, what could not be read, and links to the parts below."""
+    notes = [note for each in [records, *ancestors] for note in _named_notes(each, records)]
+    return element(
+        "header",
+        element("h1", records.name),
+        element("p", _subtitle(records, ancestors), class_="subtitle"),
+        element("dl", *_tiles(records), class_="tiles"),
+        *(element("p", note, class_="note") for note in notes),
+        element("nav", *(element("a", name, href=f"#{target}") for target, name in LINKS.items())),
+    )
+
+
+def _subtitle(records: RunRecords, ancestors: list[RunRecords]) -> str:
+    parts = [records.run.get("stage"), records.run.get("started") and f"started {records.run['started']}"]
+    if ancestors:
+        parts.append("from " + " ← ".join(each.name for each in ancestors))
+    elif records.run.get("parent"):
+        parts.append(f"from {records.run['parent']} (not found)")
+    return " · ".join(str(part) for part in parts if part) or "no run.json yet"
+
+
+def _named_notes(each: RunRecords, current: RunRecords) -> list[str]:
+    return [note if each is current else f"{each.name}: {note}" for note in each.notes]
+
+
+def _tiles(records: RunRecords) -> list[Markup]:
+    train, heldout = records.train, records.heldout
+    step = last_value(sorted([*train, *heldout], key=lambda record: record["step"]), "step")
+    tokens = max(last_value(train, "tokens") or 0, last_value(heldout, "tokens") or 0)
+    throughput = last_value(train, "tokens_per_s")
+    parameters = mapping(records.run.get("parameters"))
+    total, active = number(parameters.get("total")), number(parameters.get("active"))
+    return [
+        _tile("Step", grouped(step), f"{compact(tokens)} tokens"),
+        _tile("Held-out loss", fixed(last_value(heldout, "loss")), *_baselines(records)),
+        _tile("Held-out bits / byte", fixed(last_value(heldout, "bits_per_byte"))),
+        _tile("Training loss", fixed(last_value(train, "lm_loss") or last_value(train, "loss")), _non_finite(train)),
+        _tile("Tokens / s", compact(_median(train, "tokens_per_s")), f"last {compact(throughput)}"),
+        _tile("MFU", percent(_median(train, "mfu")), f"last {percent(last_value(train, 'mfu'))}"),
+        _tile("Parameters", compact(total), f"{compact(active)} active ({percent(active, total)})"),
+    ]
+
+
+def _tile(name: str, value: str, *under: str) -> Markup:
+    lines = (element("span", line, class_="under") for line in under)
+    return element("div", element("dt", name), element("dd", element("span", value, class_="value"), *lines))
+
+
+def _baselines(records: RunRecords) -> list[str]:
+    values = ((name, number(value)) for name, value in records.baselines.items())
+    return [f"{name} {fixed(value)}" for name, value in values if value is not None] or ["no baselines"]
+
+
+def _non_finite(train: list[dict[str, Any]]) -> str:
+    """How many logged losses were not finite: a diverged run must not look like a short one."""
+    bad = [record["step"] for record in train if "loss" in record and number(record["loss"]) is None]
+    return f"{len(bad)} not finite, first at step {bad[0]}" if bad else "nats / token"
+
+
+def _median(train: list[dict[str, Any]], key: str) -> float | None:
+    """The middle of all logged values: one slow step does not speak for the run."""
+    values = column(train, key)
+    return float(np.nanmedian(values)) if np.isfinite(values).any() else None
+
+
+def failure(name: str, error: Exception) -> Markup:
+    """What stands in place of a part that could not be drawn."""
+    text = join([element("b", name), escape(f" could not be drawn: {type(error).__name__}: {error}")])
+    return element("section", element("p", text, class_="note"))

@@ -1,0 +1,30 @@
+"""The page that holds the report: skeleton and rules of safety; style and pointer live beside it."""
+
+import base64
+import hashlib
+
+from mai1.report.markup import Markup, element, join
+from mai1.report.pointer import SCRIPT
+from mai1.report.style import STYLE
+
+
+def page(title: str, *sections: Markup) -> str:
+    """One self-contained HTML document.
+
+    The content policy allows this page's own script by its hash and loads nothing, so that text from a data set could
+    not run even if it came through unescaped.
+    """
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'"
+    head = join(
+        [
+            Markup('<meta charset="utf-8">'),
+            Markup(f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
+            Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
+            Markup('<meta name="color-scheme" content="light dark">'),
+            element("title", title),
+            element("style", Markup(STYLE)),
+        ]
+    )
+    body = join([element("main", *sections), Markup('<div id="tip" hidden></div>'), element("script", Markup(SCRIPT))])
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{body}</body></html>\n'

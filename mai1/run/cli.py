@@ -1,0 +1,77 @@
+"""`mai1 COMMAND [overrides]`: finds the command, imports only what it needs, and turns mistakes into one clear line.
+
+Exit codes: 0 done, or saved on request; 1 a crash, with its traceback; 2 a mistake of the user's, in one line.
+"""
+
+import importlib
+import os
+import sys
+
+COMMANDS = {
+    "prepare": "clean, filter, deduplicate and tokenize text into shards:     mai1 prepare",
+    "pretrain": "train a model on prepared shards:                             mai1 pretrain model=tiny run.name=first",
+    "sft": "tune a model on instructions:                                 mai1 sft checkpoint.init_from=runs/first",
+    "generate": "continue a prompt or answer a chat:                           mai1 generate checkpoint=runs/first prompt='Once'",
+    "evaluate": "held-out loss, and answers to questions:                      mai1 evaluate checkpoint=runs/first",
+    "checkpoint": "show, verify, or prove against transformers:                  mai1 checkpoint verify runs/first",
+    "report": "write report.html of a run:                                   mai1 report runs/first",
+}
+
+HELP = """mai1 trains mixture-of-experts language models end to end.
+
+usage: mai1 COMMAND [key=value ...]
+
+commands
+{commands}
+
+`mai1 COMMAND --help` lists every key with its meaning and default. Keys are Hydra overrides: group=option picks a file
+under configs/ (model=small), a.b=value sets one value, ~a removes one, +a adds one where a key is optional.
+
+options, before or after the command
+  --help        this text
+  --version     the version
+  --traceback   show where in the code a mistake was noticed
+
+The same command again goes on where an unfinished run stopped. On several processes:
+  torchrun --nproc-per-node 2 -m mai1 pretrain engine.expert_parallel=2
+"""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run one command and exit with its code."""
+    arguments = [a for a in (sys.argv[1:] if argv is None else argv) if not a.startswith("--local_rank")]
+    shows_traceback = "--traceback" in arguments
+    arguments = [a for a in arguments if a != "--traceback"]
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        print(HELP.format(commands="\n".join(f"  {name:<11}{text}" for name, text in COMMANDS.items())))
+        sys.exit(0)
+    if arguments[0] == "--version":
+        from mai1 import __version__
+
+        print(__version__)
+        sys.exit(0)
+    sys.exit(_run(arguments[0], arguments[1:], shows_traceback=shows_traceback))
+
+
+def _run(command: str, arguments: list[str], *, shows_traceback: bool) -> int:
+    if command not in COMMANDS:
+        return _mistake(f"{command!r} is no command: use one of {', '.join(COMMANDS)}")
+    try:
+        importlib.import_module(f"mai1.run.{command}").main(arguments)
+    except ValueError as error:
+        if shows_traceback:
+            raise
+        return _mistake(" ".join(str(error).split()))
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0
+
+
+def _mistake(message: str) -> int:
+    rank = os.environ.get("RANK", "0")
+    print(f"mai1: {'' if rank == '0' else f'[rank {rank}] '}{message}", file=sys.stderr, flush=True)
+    return 2

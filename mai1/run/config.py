@@ -1,0 +1,119 @@
+"""What pretraining and instruction tuning can be told: the parts' own dataclasses put together."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mai1.checkpoint.checkpoint import CheckpointConfig
+from mai1.data.loader import BatchConfig
+from mai1.engine.ds_config import EngineConfig
+from mai1.generate.sampling import SamplingConfig
+from mai1.model.moe.balance import BalanceConfig
+from mai1.model.transformer import ModelConfig
+from mai1.optim.adamw import OptimConfig
+from mai1.train.metrics import WandbConfig
+from mai1.train.trainer import TrainConfig
+
+
+@dataclass(kw_only=True, slots=True)
+class RunConfig:
+    name: str = "first"
+    """Name of the run; its files go to DIRECTORY/NAME."""
+    directory: str = "runs"
+    """Folder of all runs."""
+    seed: int = 0
+    """Seed of initial weights and data order."""
+
+    def __post_init__(self) -> None:
+        if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
+            raise ValueError(f"run.name={self.name!r} must be a plain folder name: use letters, digits, - and _")
+
+    @property
+    def path(self) -> Path:
+        """The run's directory."""
+        return Path(self.directory) / self.name
+
+
+@dataclass(kw_only=True, slots=True)
+class PretrainData:
+    path: str = "data/embedded"
+    """Directory that `mai1 prepare` wrote."""
+    sequence_length: int = 512
+    """Tokens of one training row."""
+
+    def __post_init__(self) -> None:
+        _check_sequence_length(self.sequence_length)
+
+
+@dataclass(kw_only=True, slots=True)
+class InstructData:
+    train: str = "data/embedded/instruct/train.jsonl"
+    """Conversations to learn: .jsonl or .json with messages, alpaca (instruction, input, output) or prompt/completion."""
+    heldout: str = "data/embedded/instruct/heldout.jsonl"
+    """Conversations to ask before and after; empty: none."""
+    sequence_length: int = 512
+    """Tokens of one row; several conversations share it, isolated from each other."""
+
+    def __post_init__(self) -> None:
+        _check_sequence_length(self.sequence_length)
+
+
+def _check_sequence_length(value: int) -> None:
+    if value < 2:
+        raise ValueError(f"data.sequence_length={value} must be at least 2")
+
+
+@dataclass(kw_only=True, slots=True)
+class SamplesConfig:
+    count: int = 4
+    """Samples the report shows: continuations after pretraining, answers before and after tuning."""
+    questions: int = 100
+    """Held-out questions asked before and after tuning; 0 asks none."""
+
+    def __post_init__(self) -> None:
+        for key in ("count", "questions"):
+            if getattr(self, key) < 0:
+                raise ValueError(f"samples.{key}={getattr(self, key)} must not be negative: use 0 for none")
+
+
+@dataclass(kw_only=True, slots=True)
+class StageConfig:
+    """What pretraining and instruction tuning share."""
+
+    run: RunConfig = field(default_factory=RunConfig)
+    """Name and place of the run."""
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    """Rows per step."""
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    """Optimizer and learning rate."""
+    balance: BalanceConfig = field(default_factory=BalanceConfig)
+    """Balancing of the experts."""
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    """How the work is spread over ranks."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """Length of the run and what is logged when."""
+    checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
+    """Checkpoints."""
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    """How samples are drawn."""
+    samples: SamplesConfig = field(default_factory=SamplesConfig)
+    """Samples in the report."""
+    wandb: WandbConfig = field(default_factory=WandbConfig)
+    """Weights & Biases."""
+
+
+@dataclass(kw_only=True, slots=True)
+class PretrainConfig(StageConfig):
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """Shape of the model."""
+    data: PretrainData = field(default_factory=PretrainData)
+    """What to train on."""
+
+
+@dataclass(kw_only=True, slots=True)
+class SftConfig(StageConfig):
+    data: InstructData = field(default_factory=InstructData)
+    """What to train on."""
+
+    def __post_init__(self) -> None:
+        if not self.checkpoint.init_from:
+            raise ValueError("checkpoint.init_from is empty but tuning starts from a model: use a run or checkpoint")

@@ -1,0 +1,108 @@
+"""Open what a stage trains on: prepared shards for pretraining, conversations for tuning."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from mai1.data.conversations import Conversation, PackedConversations
+from mai1.data.heldout import Baselines, HeldoutSource, count_baselines, heldout_source
+from mai1.data.instructions import read_conversations
+from mai1.data.loader import Rows
+from mai1.data.shards import Shard
+from mai1.data.stream import TokenStream
+from mai1.tokenizer.chat import encode_chat
+from mai1.tokenizer.tokenizer import Tokenizer
+
+BASELINE_TOKENS = 20_000_000
+"""Training tokens that the counting baselines look at, at most."""
+
+
+@dataclass(slots=True)
+class StageData:
+    """Training rows and held-out rows of one stage."""
+
+    tokenizer: Tokenizer
+    rows: Rows
+    heldout: list[HeldoutSource]
+    train_shards: list[Shard]
+    questions: list[list[dict]]
+    """Held-out conversations to ask."""
+
+
+def open_pretraining(path: Path, *, sequence_length: int, seed: int, heldout_rows: int) -> StageData:
+    """Shards of a prepared directory, which must all belong to its tokenizer."""
+    if not (path / "manifest.json").is_file():
+        raise ValueError(f"data.path={path} holds no prepared data: run `mai1 prepare output={path}` first")
+    tokenizer = Tokenizer.load(path / "tokenizer")
+    train = open_shards(path / "train", tokenizer)
+    heldout = [
+        heldout_source(
+            shard,
+            sequence_length=sequence_length,
+            max_rows=heldout_rows,
+            end_of_text_id=tokenizer.end_of_text_id,
+        )
+        for shard in open_shards(path / "heldout", tokenizer)
+    ]
+    rows = TokenStream(train, sequence_length=sequence_length, seed=seed)
+    return StageData(tokenizer, rows, heldout, train, questions=[])
+
+
+def open_shards(folder: Path, tokenizer: Tokenizer) -> list[Shard]:
+    """Every shard of a folder, in the order of their names."""
+    stems = sorted(path.with_suffix("") for path in folder.glob("*.idx"))
+    if not stems:
+        raise ValueError(f"{folder} holds no shards (*.idx): run `mai1 prepare` again")
+    shards = [Shard.open(stem) for stem in stems]
+    for shard in shards:
+        if shard.manifest["tokenizer_hash"] != tokenizer.hash:
+            raise ValueError(
+                f"{shard.stem}.json has tokenizer_hash={shard.manifest['tokenizer_hash'][:12]} but the tokenizer's is "
+                f"{tokenizer.hash[:12]}: these shards were written with another tokenizer, run `mai1 prepare` again"
+            )
+    return [shard for shard in shards if shard.num_tokens]
+
+
+def open_instructions(
+    train: Path, heldout: Path | None, tokenizer: Tokenizer, *, sequence_length: int, seed: int, heldout_rows: int
+) -> StageData:
+    """Tokenized conversations; held-out ones also give the held-out loss."""
+    rows = _pack(train, tokenizer, sequence_length=sequence_length, seed=seed)
+    if heldout is None:
+        return StageData(tokenizer, rows, [], [], questions=[])
+    held = _pack(heldout, tokenizer, sequence_length=sequence_length, seed=seed)
+    questions = read_conversations(heldout)
+    answer_bytes = sum(len(m["content"].encode()) for q in questions for m in q if m["role"] == "assistant")
+    kept = held.rows[: heldout_rows or None]
+    source = HeldoutSource(
+        name="answers",
+        rows=kept,
+        num_tokens=sum(int(row.loss_mask.sum()) for row in kept),
+        bytes_per_token=answer_bytes / held.num_targets,
+    )
+    return StageData(tokenizer, rows, [source], [], questions=questions)
+
+
+def _pack(path: Path, tokenizer: Tokenizer, *, sequence_length: int, seed: int) -> PackedConversations:
+    conversations = []
+    for number, messages in enumerate(read_conversations(path), start=1):
+        try:
+            chat = encode_chat(tokenizer, messages)
+        except ValueError as error:
+            raise ValueError(f"{path}, conversation {number}: {error}") from None
+        conversations.append(Conversation(chat.ids, chat.loss_mask))
+    return PackedConversations(
+        conversations, sequence_length=sequence_length, seed=seed, pad_id=tokenizer.pad_id
+    )
+
+
+def write_baselines(path: Path, data: StageData) -> Baselines | None:
+    """Loss of counting models on the same held-out rows, kept in a file because it takes a moment."""
+    if not data.train_shards:
+        return None
+    if not path.is_file():
+        counted = count_baselines(
+            data.train_shards, data.heldout, vocab_size=data.tokenizer.vocabulary.size, max_tokens=BASELINE_TOKENS
+        )
+        path.write_text(json.dumps({"unigram": counted.unigram, "bigram": counted.bigram}) + "\n")
+    return Baselines(**json.loads(path.read_text()))

@@ -1,0 +1,19 @@
+"""`mai1 pretrain`: train a mixture-of-experts model on prepared shards, or go on with an unfinished run."""
+
+from mai1.train.stop import StopRequest
+
+
+def main(arguments: list[str]) -> None:
+    """Train as configured; signals ask for a checkpoint from here on, also while the imports still load."""
+    stop = StopRequest()
+    from mai1.run.compose import compose_config
+    from mai1.run.config import PretrainConfig
+    from mai1.run.help import print_help
+
+    if "--help" in arguments:
+        print_help("pretrain", PretrainConfig, __doc__)
+        return
+    config = compose_config("pretrain", PretrainConfig, arguments)
+    from mai1.run.train import run_pretrain
+
+    run_pretrain(config, stop)

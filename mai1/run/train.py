@@ -1,0 +1,295 @@
+"""Pretraining and instruction tuning: open the data, build the model and the engine, resume or start, fit, report."""
+
+import json
+import os
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mai1.checkpoint.checkpoint import (
+    ModelFiles,
+    TrainerState,
+    load_checkpoint,
+    read_model_config,
+    read_state,
+    resolve_checkpoint,
+)
+from mai1.checkpoint.commit import newest_sound_checkpoint, verify
+from mai1.checkpoint.families import family_of
+from mai1.checkpoint.weights import read_weights
+from mai1.data.loader import Loader
+from mai1.dist import World, barrier, gather_json, start_world, stop_world
+from mai1.engine.engine import Engine, start_deepspeed
+from mai1.engine.experts import expert_parallel_group
+from mai1.model.flops import count_parameters, training_flops_per_token
+from mai1.model.init import initialize
+from mai1.model.moe.balance import BalanceMethod
+from mai1.model.moe.router import Scores
+from mai1.model.transformer import ModelConfig, MoETransformer
+from mai1.report.build import build_report
+from mai1.run.config import PretrainConfig, SftConfig, StageConfig
+from mai1.run.datasets import StageData, open_instructions, open_pretraining, write_baselines
+from mai1.run.directory import claim_run_directory, plain
+from mai1.run.samples import ask_questions, write_continuations
+from mai1.tokenizer.huggingface import write_huggingface_files
+from mai1.tokenizer.tokenizer import Tokenizer
+from mai1.train.metrics import MetricsLog, Speed, peak_flops
+from mai1.train.stop import StopRequest
+from mai1.train.trainer import Trainer
+
+
+@dataclass(slots=True)
+class Stage:
+    """One stage about to run."""
+
+    name: str
+    config: StageConfig
+    model_config: ModelConfig
+    data: StageData
+    data_directory: Path
+    """What `mai1 prepare` wrote, for the report."""
+    init_from: Path | None
+    """Checkpoint or Hugging Face directory of the first weights."""
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.config.run.path / "checkpoints"
+
+
+def run_pretrain(config: PretrainConfig, stop: StopRequest) -> None:
+    """Train from random weights or, with checkpoint.init_from, from those of a model of the same shape."""
+    data = open_pretraining(
+        Path(config.data.path),
+        sequence_length=config.data.sequence_length,
+        seed=config.run.seed,
+        heldout_rows=config.train.heldout_rows,
+    )
+    model_config = _with_vocabulary(config.model, data.tokenizer)
+    init_from = _init_from(config)
+    if init_from is not None:
+        _refuse_other_shape(model_config, init_from)
+    _run(Stage("pretrain", config, model_config, data, Path(config.data.path), init_from), stop)
+
+
+def run_sft(config: SftConfig, stop: StopRequest) -> None:
+    """Tune another model on conversations."""
+    init_from = _init_from(config)
+    data = open_instructions(
+        Path(config.data.train),
+        Path(config.data.heldout) if config.data.heldout else None,
+        Tokenizer.load(init_from),
+        sequence_length=config.data.sequence_length,
+        seed=config.run.seed,
+        heldout_rows=config.train.heldout_rows,
+    )
+    data_directory = Path(config.data.train).parent.parent
+    _run(Stage("sft", config, read_model_config(init_from), data, data_directory, init_from), stop)
+
+
+def _run(stage: Stage, stop: StopRequest) -> None:
+    config = stage.config
+    _check(stage, world_size=int(os.environ.get("WORLD_SIZE", "1")))
+    world = start_world(timeout_s=config.engine.timeout_s)
+    try:
+        lock = _claim(stage, world)
+        start_deepspeed()
+        trainer = _build_trainer(stage, world, stop)
+        is_done = trainer.fit()
+        if trainer.log is not None:
+            trainer.log.close()
+        _finish(stage, world, is_done=is_done, step=trainer.state.step)
+        lock.close() if lock else None
+    finally:
+        stop_world()
+
+
+def _check(stage: Stage, *, world_size: int) -> None:
+    """Refuse what cannot work, before anything is written or any rank waits for another."""
+    config, model = stage.config, stage.model_config
+    family_of(model)
+    config.engine.check_topology(world_size=world_size, num_experts=model.moe.num_experts)
+    config.batch.microbatches_per_step(world_size)
+    if config.balance.method is BalanceMethod.bias and model.moe.scores is not Scores.sigmoid:
+        raise ValueError(
+            "balance.method=bias needs model.moe.scores=sigmoid, because softmax checkpoints have no place for the "
+            "bias: use balance.method=sequence_loss"
+        )
+    if config.data.sequence_length > model.max_positions:
+        raise ValueError(
+            f"data.sequence_length={config.data.sequence_length} must not exceed "
+            f"model.max_positions={model.max_positions}: shorten the one or raise the other"
+        )
+
+
+def _claim(stage: Stage, world: World) -> object:
+    """Take the run's directory on rank 0; a refusal ends every rank alike."""
+    lock, refusal = None, None
+    if world.is_main:
+        try:
+            counts = count_parameters(stage.model_config)
+            facts = {
+                "name": stage.config.run.name,
+                "stage": stage.name,
+                "parent": _parent_run(stage.init_from),
+                "data": str(stage.data_directory),
+                "parameters": {"total": counts.total, "active": counts.active},
+                "model": plain(stage.model_config),
+            }
+            lock = claim_run_directory(stage.config, facts=facts)
+            _write_tokenizer(stage)
+            stage.checkpoints.mkdir(exist_ok=True)
+        except (ValueError, OSError) as error:
+            refusal = str(error)
+    refusal = gather_json(refusal, world)[0]
+    if refusal:
+        raise ValueError(refusal)
+    return lock
+
+
+def _build_trainer(stage: Stage, world: World, stop: StopRequest) -> Trainer:
+    config, data = stage.config, stage.data
+    group = expert_parallel_group(config.engine.expert_parallel)
+    model = MoETransformer(stage.model_config, expert_group=group)
+    initialize(model, seed=config.run.seed)
+    resume_from = newest_sound_checkpoint(stage.checkpoints, world)
+    if resume_from is None and stage.init_from is not None:
+        _verify_if_ours(stage.init_from, world)
+        read_weights(stage.init_from, model)
+    loader = Loader(
+        data.rows, config.batch, rank=world.rank, world_size=world.size, end_of_text_id=data.tokenizer.end_of_text_id
+    )
+    engine = Engine(
+        model,
+        config.engine,
+        config.optim,
+        world=world,
+        microbatch=config.batch.sequences_per_microbatch,
+        accumulation=loader.num_microbatches,
+    )
+    state = _resume(resume_from, engine, stage, world) if resume_from else _first_state(stage, world)
+    if world.is_main:
+        write_baselines(config.run.path / "baselines.json", data)
+        ask_questions(stage.init_from, config, data, when="before")
+    barrier(world)
+    return Trainer(
+        engine=engine,
+        loader=loader,
+        heldout=data.heldout,
+        config=config.train,
+        optim=config.optim,
+        balance=config.balance,
+        checkpoints=config.checkpoint,
+        checkpoint_folder=stage.checkpoints,
+        files=_model_files(stage),
+        expert_parallel=config.engine.expert_parallel,
+        speed=Speed(
+            flops_per_token=training_flops_per_token(stage.model_config, context=config.data.sequence_length),
+            peak_flops=peak_flops(world.device) * world.size,
+        ),
+        log=_open_log(config, state) if world.is_main else None,
+        stop=stop,
+        state=state,
+        world=world,
+    )
+
+
+def _first_state(stage: Stage, world: World) -> TrainerState:
+    counts, rows = count_parameters(stage.model_config), stage.data.rows
+    world.say(
+        f"{stage.config.run.path}: new run of {stage.config.train.steps} steps on {world.size} "
+        f"{'rank' if world.size == 1 else 'ranks'}; {counts.total / 1e6:.1f} M parameters, {counts.active / 1e6:.1f} M "
+        f"active; {rows.rows_per_epoch} rows of {rows.sequence_length} tokens an epoch"
+    )
+    return TrainerState(
+        step=0, tokens=0, seconds=0.0, data_fingerprint=rows.fingerprint, run=plain(stage.config)
+    )
+
+
+def _resume(directory: Path, engine: Engine, stage: Stage, world: World) -> TrainerState:
+    state = read_state(directory)
+    if state.data_fingerprint != stage.data.rows.fingerprint:
+        raise ValueError(
+            f"{directory} was trained on other rows than {stage.data_directory} gives now: restore the data as it was, "
+            "or start a new run with checkpoint.init_from"
+        )
+    state = load_checkpoint(directory, engine)
+    state.run = plain(stage.config)
+    world.say(f"{directory}: going on from step {state.step} of {stage.config.train.steps}")
+    return state
+
+
+def _finish(stage: Stage, world: World, *, is_done: bool, step: int) -> None:
+    path = stage.config.run.path
+    if world.is_main and is_done:
+        final = stage.checkpoints / f"step_{step:08d}"
+        write_continuations(final, stage.config, stage.data)
+        ask_questions(final, stage.config, stage.data, when="after")
+    if world.is_main:
+        world.say(f"report: {build_report(path)}")
+        if is_done:
+            world.say(f"done: {stage.checkpoints / f'step_{step:08d}'}")
+        else:
+            world.say(f"saved at step {step}; to go on, run the same command again: mai1 {' '.join(sys.argv[1:])}")
+    barrier(world)
+
+
+def _write_tokenizer(stage: Stage) -> None:
+    """The tokenizer's files, ours and Hugging Face's, that go into every checkpoint."""
+    folder = stage.config.run.path / "tokenizer"
+    stage.data.tokenizer.save(folder)
+    write_huggingface_files(stage.data.tokenizer, folder)
+
+
+def _model_files(stage: Stage) -> ModelFiles:
+    tokenizer = stage.data.tokenizer
+    return ModelFiles(
+        tokenizer_directory=stage.config.run.path / "tokenizer",
+        end_of_text_id=tokenizer.end_of_text_id,
+        stop_ids=[tokenizer.end_of_text_id, tokenizer.vocabulary.control_id("<|end|>")],
+        pad_id=tokenizer.pad_id,
+    )
+
+
+def _open_log(config: StageConfig, state: TrainerState) -> MetricsLog:
+    return MetricsLog(
+        config.run.path, from_step=state.step, wandb=config.wandb, run_name=config.run.name, config=plain(config)
+    )
+
+
+def _init_from(config: StageConfig) -> Path | None:
+    given = config.checkpoint.init_from
+    return resolve_checkpoint(Path(given), key="checkpoint.init_from") if given else None
+
+
+def _verify_if_ours(directory: Path, world: World) -> None:
+    """Check a mai1 checkpoint's hashes; a plain Hugging Face directory has none."""
+    if (directory / "manifest.json").is_file() and (problems := verify(directory, world)):
+        raise ValueError(f"checkpoint.init_from={directory} is damaged ({'; '.join(problems[:3])}): use another one")
+
+
+def _parent_run(init_from: Path | None) -> str | None:
+    """The run directory a checkpoint lies in, for the report."""
+    if init_from is None or not (init_from.parents[1] / "run.json").is_file():
+        return None
+    return str(init_from.parents[1])
+
+
+def _with_vocabulary(config: ModelConfig, tokenizer: Tokenizer) -> ModelConfig:
+    size = tokenizer.vocabulary.size
+    if config.vocab_size == 0:
+        return replace(config, vocab_size=size)
+    if config.vocab_size < size:
+        raise ValueError(
+            f"model.vocab_size={config.vocab_size} is smaller than the tokenizer's {size}: use 0 to take the tokenizer's"
+        )
+    return config
+
+
+def _refuse_other_shape(config: ModelConfig, init_from: Path) -> None:
+    mine, theirs = plain(config), plain(read_model_config(init_from))
+    if mine != theirs:
+        differing = [key for key in mine if mine[key] != theirs[key]]
+        raise ValueError(
+            f"model.{differing[0]}={json.dumps(mine[differing[0]])} but {init_from} has "
+            f"{json.dumps(theirs[differing[0]])}: a run starts only from weights of its own shape"
+        )

@@ -1,0 +1,225 @@
+"""The training loop, for pretraining and instruction tuning alike: they differ in data, mask and steps only.
+
+Legend: L MoE layers, E experts.
+"""
+
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from mai1.checkpoint.checkpoint import CheckpointConfig, ModelFiles, TrainerState, prune, save_checkpoint
+from mai1.data.batch import Batch
+from mai1.data.heldout import HeldoutSource
+from mai1.data.loader import Loader
+from mai1.dist import World, sum_over_ranks, sum_tensor_over_ranks
+from mai1.engine.engine import Engine
+from mai1.evaluate.heldout import heldout_losses, mean_loss
+from mai1.loss import StepTotals, compute_losses
+from mai1.model.moe.balance import BalanceConfig, BalanceMethod, load_figures, update_selection_bias
+from mai1.optim.adamw import OptimConfig
+from mai1.train.metrics import MetricsLog, Speed, load_record
+from mai1.train.stop import StopRequest
+
+
+@dataclass(kw_only=True, slots=True)
+class TrainConfig:
+    steps: int = 1000
+    """Optimizer steps of the whole run."""
+    log_every: int = 10
+    """Steps between lines of metrics.jsonl."""
+    heldout_every: int = 100
+    """Steps between held-out evaluations; one is always made at the start and the end."""
+    heldout_rows: int = 64
+    """Held-out rows per source, evenly taken; 0 takes all."""
+    stop_after_steps: int = 0
+    """Stop, saved and resumable, after this many steps of this launch; 0 runs to the end. For queues with a time limit."""
+
+    def __post_init__(self) -> None:
+        for key in ("steps", "log_every", "heldout_every"):
+            if getattr(self, key) < 1:
+                raise ValueError(f"train.{key}={getattr(self, key)} must be at least 1")
+        for key in ("heldout_rows", "stop_after_steps"):
+            if getattr(self, key) < 0:
+                raise ValueError(f"train.{key}={getattr(self, key)} must not be negative")
+
+
+@dataclass(slots=True)
+class StepFigures:
+    """What one optimizer step did, over all ranks."""
+
+    loss: float
+    language_loss: float
+    z_loss: float
+    balance_loss: float
+    grad_norm: float
+    learning_rate: float
+    num_tokens: int
+    tokens_per_expert_LE: torch.Tensor
+
+
+@dataclass(kw_only=True)
+class Trainer:
+    """Everything a run is made of, and the loop over it."""
+
+    engine: Engine
+    loader: Loader
+    heldout: list[HeldoutSource]
+    config: TrainConfig
+    optim: OptimConfig
+    balance: BalanceConfig
+    checkpoints: CheckpointConfig
+    checkpoint_folder: Path
+    files: ModelFiles
+    expert_parallel: int
+    speed: Speed
+    log: MetricsLog | None
+    """On rank 0 only."""
+    stop: StopRequest
+    state: TrainerState
+    world: World
+
+    def fit(self) -> bool:
+        """Train from the state's step to the last; True when done, False when stopped early with a checkpoint."""
+        first, started = self.state.step, time.monotonic() - self.state.seconds
+        stop_at = first + self.config.stop_after_steps if self.config.stop_after_steps else self.config.steps
+        last, is_stopping = min(self.config.steps, stop_at), False
+        if first == 0:
+            self.evaluate()
+        bar = tqdm(
+            total=self.config.steps, initial=first, unit="step", disable=not self.world.is_main, dynamic_ncols=True
+        )
+        self.engine.model.train()
+        self.speed.start(self.state.tokens)
+        while self.state.step < last and not is_stopping:
+            figures, is_stopping = self.train_step(self.state.step)
+            self.state.step += 1
+            self.state.tokens += figures.num_tokens
+            self.state.seconds = time.monotonic() - started
+            is_last = self.state.step == last or is_stopping
+            bar.update()
+            if self.state.step % self.config.log_every == 0 or is_last:
+                self.record(figures, bar)
+            if self.state.step % self.config.heldout_every == 0 or self.state.step == self.config.steps:
+                self.evaluate()
+            if self.state.step % self.checkpoints.every_steps == 0 or is_last:
+                self.save()
+        bar.close()
+        return self.state.step >= self.config.steps
+
+    def train_step(self, step: int) -> tuple[StepFigures, bool]:
+        """One optimizer step: every microbatch forward and backward, clip, update, move the selection bias.
+
+        The second value says whether any rank was asked to stop.
+        """
+        batches = [batch.to(self.world.device) for batch in self.loader.microbatches(step)]
+        totals = self._totals(batches)
+        learning_rate = self.optim.learning_rate_at(step, steps=self.config.steps)
+        sums, tokens_per_expert_LE, grad_norm = torch.zeros(4, dtype=torch.float64), 0, None
+        for batch in batches:
+            output = self.engine.model(
+                batch.tokens_BT, positions_BT=batch.positions_BT, segments_BT=batch.isolating_segments_BT
+            )
+            losses = compute_losses(output, batch, balance=self.balance, totals=totals)
+            self.engine.backward(losses.total)
+            grad_norm = self.engine.step(learning_rate)
+            parts = (losses.total, losses.language, losses.router_z, losses.balance)
+            sums += torch.stack([part.detach() for part in parts]).double().cpu()
+            tokens_per_expert_LE += torch.stack([r.tokens_per_expert_E for r in output.routings.values()])
+        sum_tensor_over_ranks(tokens_per_expert_LE, self.world)
+        self._balance_experts(tokens_per_expert_LE)
+        *means, asked_to_stop = sum_over_ranks([*sums.tolist(), float(bool(self.stop))], self.world)
+        figures = StepFigures(*means, grad_norm, learning_rate, int(totals.num_tokens), tokens_per_expert_LE)
+        self._refuse_divergence(figures, step)
+        return figures, asked_to_stop > 0
+
+    def record(self, figures: StepFigures, bar: tqdm) -> None:
+        """One line of metrics, on rank 0."""
+        if self.log is None:
+            return
+        layers = self.engine.model.moe_layers()
+        loads = dict(zip(layers, map(load_figures, figures.tokens_per_expert_LE), strict=True))
+        speed = self.speed.read(self.state.tokens)
+        self.log.write(
+            {
+                "kind": "train",
+                "step": self.state.step,
+                "tokens": self.state.tokens,
+                "loss": figures.loss,
+                "lm_loss": figures.language_loss,
+                "z_loss": figures.z_loss,
+                "balance_loss": figures.balance_loss,
+                "lr": figures.learning_rate,
+                "grad_norm": figures.grad_norm,
+                **speed,
+                "seconds": self.state.seconds,
+                "layers": load_record(loads),
+            }
+        )
+        bar.set_postfix(
+            loss=f"{figures.language_loss:.3f}",
+            tok_s=f"{speed['tokens_per_s']:,.0f}",
+            mfu=f"{speed['mfu']:.0%}",
+            max_violation=f"{max(load.max_violation for load in loads.values()):.2f}",
+        )
+
+    def evaluate(self) -> None:
+        """Held-out loss of every source, logged on rank 0; the time it takes is not training time."""
+        if not self.heldout:
+            return
+        paused = time.perf_counter()
+        losses = heldout_losses(
+            self.engine.model,
+            self.heldout,
+            world=self.world,
+            rows_at_once=self.loader.config.sequences_per_microbatch,
+            end_of_text_id=self.loader.end_of_text_id,
+        )
+        mean = mean_loss(losses)
+        if self.log is not None:
+            self.log.write(
+                {
+                    "kind": "heldout",
+                    "step": self.state.step,
+                    "tokens": self.state.tokens,
+                    **asdict(mean),
+                    "sources": {name: asdict(loss) for name, loss in losses.items()},
+                }
+            )
+            bits = f"{mean.bits_per_byte:.3f} bits per byte"
+            tqdm.write(f"step {self.state.step}: held-out loss {mean.loss:.4f} ({bits})", file=sys.stderr)
+        self.speed.pause(time.perf_counter() - paused)
+
+    def save(self) -> None:
+        """Write and publish a checkpoint, then delete the oldest."""
+        directory = self.checkpoint_folder / f"step_{self.state.step:08d}"
+        if directory.exists():
+            return  # this very step was saved before: the same run, resumed at its end
+        paused = time.perf_counter()
+        save_checkpoint(
+            directory, self.engine, self.state, files=self.files, expert_parallel=self.expert_parallel
+        )
+        if self.world.is_main:
+            prune(self.checkpoint_folder, keep=self.checkpoints.keep)
+        self.speed.pause(time.perf_counter() - paused)
+
+    def _totals(self, batches: list[Batch]) -> StepTotals:
+        num_targets = sum(float(batch.loss_mask_BT.sum()) for batch in batches)
+        num_tokens = sum(float((batch.segments_BT >= 0).sum()) for batch in batches)
+        return StepTotals(*sum_over_ranks([num_targets, num_tokens], self.world))
+
+    def _balance_experts(self, tokens_per_expert_LE: torch.Tensor) -> None:
+        if self.balance.method is BalanceMethod.bias:
+            for layer, counts_E in zip(self.engine.model.moe_layers().values(), tokens_per_expert_LE, strict=True):
+                update_selection_bias(layer.router, counts_E, rate=self.balance.bias_rate)
+
+    def _refuse_divergence(self, figures: StepFigures, step: int) -> None:
+        if not torch.isfinite(torch.tensor([figures.loss, figures.grad_norm])).all():
+            raise FloatingPointError(
+                f"step {step}: loss={figures.loss} grad_norm={figures.grad_norm} is not finite and nothing of it was "
+                "saved: lower optim.learning_rate or optim.clip_norm and run the same command to go on from the last "
+                "checkpoint"
+            )
