@@ -1,14 +1,14 @@
 """A module's documentation as one document: a heading with the full name, the signature, what it says.
 
-    # module `textwrap`
+# module `textwrap`
 
-    Text wrapping and filling.
+Text wrapping and filling.
 
-    ## function `textwrap.shorten`
+## function `textwrap.shorten`
 
-        shorten(text, width, **kwargs)
+    shorten(text, width, **kwargs)
 
-    Collapse and truncate the given text to fit in the given width.
+Collapse and truncate the given text to fit in the given width.
 """
 
 import ast

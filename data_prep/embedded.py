@@ -46,8 +46,8 @@ PACKAGES = (
 """Packages with good docstrings; those that are not installed are left out. transformers repeats itself too much."""
 
 FILES_PER_TASK = 24
-TEST_PARTS = {"test", "tests", "testing", "idlelib", "lib2to3", "site-packages", "dist-packages", "_vendor", "__pycache__"}
-PROSE_NAME = re.compile(r"(?i)(METADATA|LICEN[CS]E|COPYING|NOTICE|AUTHORS|README|CHANGE|HISTORY|CONTRIBUTING).*|.*\.(md|rst)")
+SKIPPED_PARTS = {"test", "tests", "testing", "idlelib", "lib2to3", "site-packages", "dist-packages", "_vendor"}
+PROSE_NAME = re.compile(r"(?i)(METADATA|LICEN[CS]E|COPYING|NOTICE|AUTHORS|README|CHANGE|HISTORY).*|.*\.(md|rst)")
 SHARE_OF_TEXT = {"docs": 0.9, "docstrings": 0.18, "code": 1.0, "prose": 0.9}
 """About how much of the files' bytes is text that is used; for estimates only."""
 
@@ -139,7 +139,7 @@ def _package_directories() -> list[Path]:
 def _modules(root: Path, *, base: Path) -> Iterator[EmbeddedFile]:
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(base).with_suffix("").parts
-        if not TEST_PARTS.intersection(parts) and not parts[-1].startswith("test_"):
+        if not SKIPPED_PARTS.intersection(parts) and not parts[-1].startswith("test_"):
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
             yield EmbeddedFile(name, path, path.stat().st_size)
 

@@ -1,4 +1,4 @@
-"""Kept texts to token shards: a sample for the tokenizer, then ids, document by document, each closed by end-of-text."""
+"""Kept texts to token shards: a sample for the tokenizer, then the ids of each document, closed by end-of-text."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

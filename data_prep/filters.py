@@ -24,7 +24,7 @@ class FilterConfig:
     """Largest share of digits among the characters that are not white space; more: `many_digits`."""
 
     max_repeated_line_fraction: float = 0.6
-    """Largest share of characters in lines that already stood above (of four or more characters); more: `repeated_lines`."""
+    """Largest share of characters in lines (of four or more) that already stood above; more: `repeated_lines`."""
 
     def __post_init__(self) -> None:
         for key in ("min_characters", "max_characters", "max_line_characters"):

@@ -1,4 +1,4 @@
-"""Documents from the `datasets` library: a local directory, a builder with files, or a hub name where there is a network."""
+"""Documents from the `datasets` library: a local directory, a builder with files, or (with a network) a hub name."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,4 +49,5 @@ class HubSource:
                 )
         except (OSError, KeyError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())
-            raise ValueError(f"{key} must be a data set with split {self.config.split!r} ({reason}): check both") from error
+            rule = f"must be a data set with split {self.config.split!r}"
+            raise ValueError(f"{key} {rule} ({reason}): check both") from error

@@ -235,7 +235,8 @@ class Pipeline:
 
     def _bar(self, items: Iterable | None, title: str, *, unit: str, total: int | None = None) -> tqdm:
         """A progress bar with the time left, silent when asked to be."""
-        return tqdm(items, desc=title, unit=unit, total=total, unit_scale=unit == "B", disable=self.is_quiet, leave=False)
+        is_bytes = unit == "B"
+        return tqdm(items, desc=title, unit=unit, total=total, unit_scale=is_bytes, disable=self.is_quiet, leave=False)
 
 
 def load_tokenizer(directory: str) -> Tokenizer:

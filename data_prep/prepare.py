@@ -1,4 +1,4 @@
-"""`mai1 prepare`: turn raw text into a corpus directory, all or nothing; a finished one is recognised and left alone."""
+"""`mai1 prepare`: raw text to a corpus directory, all or nothing; a finished one is recognised and left alone."""
 
 import dataclasses
 import hashlib
@@ -43,7 +43,6 @@ def prepare(config: PrepareConfig, *, progress: bool = True) -> dict:
         (staging.directory / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         staging.commit()
     return manifest
-
 
 
 def _find_source(name: str, config: SourceConfig, *, seed: int) -> Source:

@@ -17,25 +17,28 @@ MIN_WORDS, MAX_WORDS = 4, 40
 
 PHRASINGS = {
     "module": ("What is the module `{}` about?", "What is `{}` for?", "Describe the module `{}`."),
-    "class": ("What is `{}`?", "What is the class `{}` for?", "Describe the class `{}`.", "Explain `{}` in one sentence."),
+    "class": ("What is `{}`?", "What is the class `{}` for?", "Describe the class `{}`.", "Explain `{}` briefly."),
     "function": (
         "What does `{}` do?",
         "What is `{}` for?",
-        "Explain `{}` in one sentence.",
+        "Explain `{}` briefly.",
         "Describe the function `{}`.",
         "How does `{}` help me?",
     ),
-    "method": ("What does `{}` do?", "What is the method `{}` for?", "Describe `{}`.", "Explain `{}` in one sentence."),
+    "method": ("What does `{}` do?", "What is the method `{}` for?", "Describe `{}`.", "Explain `{}` briefly."),
 }
 
 JUNK = re.compile(
-    r"""(?ix) ^(see\b | internal | alias | deprecated | same\ as | overrid | todo | note\b | warning | like\ |
-        refer\ to | abstract | stub | placeholder | private | not\ implemented | backward | an?\ alias | copyright |
-        author | licen[cs]e | this\ (file|is\ an?\ (internal|auto)) | auto-?generated | helper\b | please\b | usage\b |
-        test | unit\ test | base\ implementation | default\ implementation | wrapper\b.*\bsee\b)
-    | deprecated | \binternal\b | see\ (also|:|the\ doc|documentation|help|`) | >>> | https?:// | \.\.\ \w+:: | \bself\. |
-      \\[a-z(\[] | \$ | [|<>{}]{1} | ^[^a-z]+$ | \bTODO\b | \bFIXME\b | \bXXX\b | ::\s*$ | \be\.g\.?$ | \bi\.e\.?$ """
+    r"""(?ix)
+    ^ ( see\b | alias | an?\ alias | todo\b | note\b | warning | like\ | refer\ to | stub\b | placeholder | private\b
+      | not\ implemented | same\ as | overrid | backward | copyright | authors?\b | licen[cs]e | please\b | usage\b
+      | this\ (file|is\ an?\ (internal|auto)) | auto-?generated | tests?\ (for|case|suite) | unit\ test )
+    | deprecated | \binternal\b | see\ (also|:|the\ doc|documentation|help|`) | \b(todo|fixme|xxx)\b
+    | >>> | https?:// | \.\.\ \w+:: | ::\s*$ | \bself\. | \\[a-z(\[] | [$|<>{}] | \b(e\.g|i\.e)\.?$
+    """
 )
+"""Sentences that say nothing about what a thing does, or that hold markup."""
+
 ROLE = re.compile(r":[\w:+-]+:`~?([^`<]+?)(?:\s*<[^>]*>)?`")
 LITERAL = re.compile(r"``([^`]+)``")
 EMPHASIS = re.compile(r"(?<![\w*])\*{1,2}([^*\s][^*]*)\*{1,2}(?![\w*])")
@@ -80,8 +83,10 @@ def answer_from(entry: Entry) -> str:
     return answer if letters > 0.65 and answer.isascii() and answer[0].isupper() and answer.endswith(".") else ""
 
 
-def write_questions(pairs: Iterable[tuple[str, Pair]], directory: Path, *, max_pairs: int, source: str, seed: int) -> dict:
-    """Write `train.jsonl` and `heldout.jsonl` from (split, pair); no question or answer occurs twice. Returns the counts."""
+def write_questions(
+    pairs: Iterable[tuple[str, Pair]], directory: Path, *, max_pairs: int, source: str, seed: int
+) -> dict[str, int]:
+    """Write train.jsonl and heldout.jsonl from (split, pair) without repeating a question or answer; returns counts."""
     chosen = _without_repeats(pairs)
     chosen.sort(key=lambda item: (uniform(item[1].name.encode(), seed=seed, purpose="questions"), item[1].question))
     counts = {"train": 0, "heldout": 0}

@@ -124,7 +124,8 @@ def _read_json_lines(path: Path, text_field: str) -> Iterator[Document]:
                 if text.strip():
                     yield Document(_text_of_line(text, text_field, where=where), where)
     except (EOFError, OSError, zlib.error, zstandard.ZstdError) as error:
-        raise ValueError(f"{path} must be a complete {path.suffix[1:]} file ({error}): fetch or write it again") from error
+        kind = path.suffix[1:]
+        raise ValueError(f"{path} must be a complete {kind} file ({error}): fetch or write it again") from error
 
 
 def _text_of_line(line: str, text_field: str, *, where: str) -> str:
@@ -140,7 +141,7 @@ def _text_of_line(line: str, text_field: str, *, where: str) -> str:
 def text_of_record(record: dict, text_field: str, *, where: str) -> str:
     """The text of one record; an absent value counts as empty, an absent field is an error."""
     if text_field not in record:
-        raise ValueError(f"{where} must have the field {text_field!r}, but has {_list(record)}: set text_field to one")
+        raise ValueError(_no_field(where, text_field, list(record)))
     value = record[text_field]
     if value is not None and not isinstance(value, str):
         raise ValueError(f"{where} must have text in {text_field!r}, but has {type(value).__name__}: set text_field")
@@ -153,7 +154,7 @@ def _read_parquet(path: Path, text_field: str) -> Iterator[Document]:
         with pyarrow.parquet.ParquetFile(path) as file:
             names = file.schema_arrow.names
             if text_field not in names:
-                raise ValueError(f"{path} must have the column {text_field!r}, but has {_list(names)}: set text_field to one")
+                raise ValueError(_no_field(str(path), text_field, names))
             for batch in file.iter_batches(batch_size=256, columns=[text_field]):
                 for record in batch.to_pylist():
                     row += 1
@@ -209,5 +210,6 @@ class _ZstdFile(io.RawIOBase):
         return True
 
 
-def _list(names: object) -> str:
-    return ", ".join(repr(str(name)) for name in list(names)[:20])  # type: ignore[call-overload]
+def _no_field(where: str, text_field: str, names: list[str]) -> str:
+    present = ", ".join(repr(str(name)) for name in names[:20]) or "none"
+    return f"{where} must have the field {text_field!r}, but has {present}: set text_field to one of them"

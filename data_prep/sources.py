@@ -12,7 +12,7 @@ class SourceConfig:
     """One source of documents."""
 
     path: str
-    """A file, directory or glob; `embedded:docs|docstrings|code|prose`; or `datasets:NAME` (a hub name or local path)."""
+    """A file, directory or glob; `embedded:docs|docstrings|code|prose`; `datasets:NAME` (a hub name or local path)."""
 
     text_field: str = "text"
     """The field of a JSON line, Parquet row or data set row that holds the text."""
@@ -31,7 +31,7 @@ class SourceConfig:
 
     def __post_init__(self) -> None:
         if not self.path:
-            raise ValueError("prepare.sources.*.path='' must name a file, directory, glob, embedded: or datasets: source")
+            raise ValueError("prepare.sources.*.path='' must name a file, directory, glob, embedded: or datasets:")
         if self.max_bytes < 0:
             raise ValueError(f"prepare.sources.*.max_bytes={self.max_bytes} must be at least 0: use 0 for no limit")
 

@@ -1,8 +1,8 @@
 """Save and load: a directory that is a Hugging Face model and also resumes training, on any topology.
 
-    step_00001000/ config.json generation_config.json model-*.safetensors model.safetensors.index.json tokenizer files
-                   trainer/optimizer-*.safetensors trainer/state.json     what only training needs
-                   manifest.json                                          every file's size and SHA-256, every range
+step_00001000/ config.json generation_config.json model-*.safetensors model.safetensors.index.json tokenizer files
+               trainer/optimizer-*.safetensors trainer/state.json     what only training needs
+               manifest.json                                          every file's size and SHA-256, every range
 """
 
 import json
@@ -13,12 +13,12 @@ from pathlib import Path
 import torch
 
 from mai1.checkpoint import commit
-from mai1.checkpoint.families import from_hf_config, to_hf_config
+from mai1.checkpoint.families import to_hf_config
 from mai1.checkpoint.optimizer_state import pieces_table, read_optimizer, write_optimizer
 from mai1.checkpoint.weights import plan_model_files, read_weights, write_weights
-from mai1.dist import World, gather_json, sum_over_ranks
+from mai1.dist import gather_json, sum_over_ranks
 from mai1.engine.engine import Engine
-from mai1.model.transformer import MoETransformer, ModelConfig
+from mai1.model.transformer import ModelConfig
 
 MAX_FILE_BYTES = 4 * 2**30
 
@@ -115,33 +115,6 @@ def read_state(directory: Path) -> TrainerState:
         return TrainerState(**json.loads(path.read_bytes()))
     except (OSError, json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
         raise ValueError(f"{path} is no trainer state ({error}): the checkpoint cannot be resumed") from None
-
-
-def load_model(directory: Path, *, dtype: torch.dtype = torch.float32) -> MoETransformer:
-    """The whole model of a checkpoint, ours or a Hugging Face directory of a family we know, on the CPU, for inference."""
-    model = MoETransformer(read_model_config(directory)).to(dtype)
-    read_weights(directory, model)
-    return model.eval()
-
-
-def read_model_config(directory: Path) -> ModelConfig:
-    """The model a checkpoint or Hugging Face directory holds."""
-    path = directory / "config.json"
-    try:
-        hf = json.loads(path.read_bytes())
-    except OSError:
-        raise ValueError(f"{directory} has no config.json: it is no checkpoint") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not JSON ({error}): use another checkpoint") from None
-    return from_hf_config(hf, where=str(path))
-
-
-def resolve_checkpoint(path: Path, *, key: str) -> Path:
-    """The checkpoint a person means by a checkpoint, a run directory or its `checkpoints`."""
-    for candidate in (path, path / "latest", path / "checkpoints" / "latest"):
-        if (candidate / "config.json").is_file():
-            return candidate.resolve()
-    raise ValueError(f"{key}={path} holds no checkpoint (no config.json there): use runs/NAME or runs/NAME/checkpoints/STEP")
 
 
 def prune(folder: Path, *, keep: int) -> None:

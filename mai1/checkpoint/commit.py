@@ -30,9 +30,17 @@ def write_json(path: Path, value: object) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """fsync a file that a library wrote."""
+    """fsync a file that a library wrote, and give it the permissions that any other new file gets."""
     with open(path, "rb") as file:
         os.fsync(file.fileno())
+    path.chmod(0o666 & ~_umask())
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    current = os.umask(0o077)
+    os.umask(current)
+    return current
 
 
 def sync_directory(path: Path) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 
 from mai1.checkpoint.families import Family, family_of
 from mai1.model.moe.experts import Experts
-from mai1.model.transformer import MoETransformer, ModelConfig
+from mai1.model.transformer import ModelConfig, MoETransformer
 
 
 @dataclass(frozen=True, slots=True)

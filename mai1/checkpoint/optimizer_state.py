@@ -109,4 +109,6 @@ class _Reader:
                 self._open[piece.file] = safe_open(self.directory / piece.file, framework="pt").__enter__()
             return self._open[piece.file].get_slice(piece.key)[skip : skip + count]
         except (SafetensorError, OSError) as error:
-            raise ValueError(f"{self.directory / piece.file} cannot be read ({error}): use another checkpoint") from None
+            raise ValueError(
+                f"{self.directory / piece.file} cannot be read ({error}): use another checkpoint"
+            ) from None

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from mai1.checkpoint.commit import sync_file, write_json
 from mai1.checkpoint.names import TensorName, local_tensors, tensor_names
-from mai1.model.transformer import MoETransformer, ModelConfig
+from mai1.model.transformer import ModelConfig, MoETransformer
 
 INDEX = "model.safetensors.index.json"
 
@@ -24,7 +24,9 @@ class ModelFile:
     tensors: list[TensorName]
 
 
-def plan_model_files(config: ModelConfig, *, expert_parallel: int, max_bytes: int, bytes_per_element: int) -> list[ModelFile]:
+def plan_model_files(
+    config: ModelConfig, *, expert_parallel: int, max_bytes: int, bytes_per_element: int
+) -> list[ModelFile]:
     """Which rank writes which tensors to which file: the same answer on every rank, without asking.
 
     Rank r of the first expert-parallel group writes its experts; rank 0 also everything else.

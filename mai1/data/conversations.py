@@ -25,9 +25,7 @@ class Conversation:
 class PackedConversations:
     """Random access to the endless sequence of packed rows; rows are shuffled each epoch, packing stays."""
 
-    def __init__(
-        self, conversations: list[Conversation], *, sequence_length: int, seed: int, pad_id: int
-    ) -> None:
+    def __init__(self, conversations: list[Conversation], *, sequence_length: int, seed: int, pad_id: int) -> None:
         fitting = [c for c in conversations if len(c.ids) <= sequence_length + 1]
         self.num_too_long = len(conversations) - len(fitting)
         if not fitting:

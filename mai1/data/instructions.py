@@ -41,7 +41,9 @@ def to_messages(record: object) -> list[dict]:
             {"role": "user", "content": _text(record, "prompt")},
             {"role": "assistant", "content": _text(record, "completion")},
         ]
-    raise ValueError(f"fields {', '.join(record) or '(none)'} are none of messages, instruction/output, prompt/completion")
+    raise ValueError(
+        f"fields {', '.join(record) or '(none)'} are none of messages, instruction/output, prompt/completion"
+    )
 
 
 def _records(path: Path) -> Iterator[tuple[str, object]]:

@@ -164,9 +164,10 @@ class Shard:
 
     def _check_manifest(self) -> None:
         for key, value in (("documents", self.num_documents), ("tokens", self.num_tokens)):
-            if self.manifest and self.manifest.get(key) != value:
+            claimed = self.manifest.get(key, value)
+            if claimed != value:
                 path = _with_ending(self.stem, ".json")
-                raise ValueError(f"{path} states {key}={self.manifest.get(key)!r}, but the shard has {value}: {RESTORE}")
+                raise ValueError(f"{path} states {key}={claimed!r}, but the shard has {value}: {RESTORE}")
 
 
 def _read_index(path: Path) -> tuple[int, np.ndarray, np.ndarray]:

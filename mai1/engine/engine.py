@@ -5,6 +5,7 @@ The rest of the project sees this class and never DeepSpeed itself.
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,10 +26,9 @@ def start_deepspeed() -> None:
     """Let DeepSpeed use the process group that exists; without the extension it would compile for minutes on CPUs."""
     os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed insists on it, also for one process
     deepspeed_logger.setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")  # DeepSpeed's, not ours
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
-    deepspeed.init_distributed(
-        "nccl" if torch.cuda.is_available() else "gloo", auto_mpi_discovery=False, verbose=False
-    )
+    deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", auto_mpi_discovery=False, verbose=False)
 
 
 @dataclass(slots=True)
@@ -76,6 +76,9 @@ class Engine:
             model=model, optimizer=build_adamw(groups, optim), config=settings, dist_init_required=False
         )
         self.model: MoETransformer = self._deepspeed.module
+        for layer in model.moe_layers().values():
+            if hasattr(layer.router, "selection_bias"):  # cast to bf16 with the rest, 256 experts would share 16 values
+                layer.router.selection_bias = layer.router.selection_bias.float()
 
     def backward(self, loss: torch.Tensor) -> None:
         """Accumulate gradients of this microbatch's share of the step's mean loss.

@@ -53,7 +53,9 @@ def split_expert_groups(parameter_groups: list[dict], *, expert_parallel: int) -
     """Optimizer groups with the experts apart, as DeepSpeed wants them; base groups need unique names."""
     if expert_parallel == 1:
         return parameter_groups
-    return [group for group in split_params_into_different_moe_groups_for_optimizer(parameter_groups) if group["params"]]
+    return [
+        group for group in split_params_into_different_moe_groups_for_optimizer(parameter_groups) if group["params"]
+    ]
 
 
 def _group_name(size: int) -> str:

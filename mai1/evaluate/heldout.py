@@ -37,17 +37,13 @@ def heldout_losses(
         loss_sum, count = 0.0, 0.0
         for batch in _share_of_rank(source, world=world, rows_at_once=rows_at_once, end_of_text_id=end_of_text_id):
             batch = batch.to(world.device)
-            output = model(
-                batch.tokens_BT, positions_BT=batch.positions_BT, segments_BT=batch.isolating_segments_BT
-            )
+            output = model(batch.tokens_BT, positions_BT=batch.positions_BT, segments_BT=batch.isolating_segments_BT)
             loss_sum += float(token_losses(output.logits_BTV, batch).sum(dtype=torch.float64))
             count += float(batch.loss_mask_BT.sum())
         sums += [loss_sum, count]
     model.train(was_training)
     totals = sum_over_ranks(sums, world)
-    return {
-        source.name: _source_loss(source, totals[2 * i], totals[2 * i + 1]) for i, source in enumerate(sources)
-    }
+    return {source.name: _source_loss(source, totals[2 * i], totals[2 * i + 1]) for i, source in enumerate(sources)}
 
 
 def mean_loss(losses: dict[str, SourceLoss]) -> SourceLoss:
@@ -63,9 +59,7 @@ def _source_loss(source: HeldoutSource, nats: float, count: float) -> SourceLoss
     return SourceLoss(nats / count, nats / math.log(2) / num_bytes, int(count), num_bytes)
 
 
-def _share_of_rank(
-    source: HeldoutSource, *, world: World, rows_at_once: int, end_of_text_id: int
-) -> Iterator[Batch]:
+def _share_of_rank(source: HeldoutSource, *, world: World, rows_at_once: int, end_of_text_id: int) -> Iterator[Batch]:
     sequence_length = len(source.rows[0].ids) - 1
     num_batches = math.ceil(len(source.rows) / (rows_at_once * world.size))
     mine = source.rows[world.rank :: world.size]

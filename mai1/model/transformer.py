@@ -129,9 +129,7 @@ class MoETransformer(nn.Module):
         """
         if positions_BT is None:
             positions_BT = torch.arange(tokens_BT.shape[1], device=tokens_BT.device).expand_as(tokens_BT)
-        rotation = rotation_at(
-            positions_BT, head_dim=self.config.attention.head_dim, theta=self.config.rope_theta
-        )
+        rotation = rotation_at(positions_BT, head_dim=self.config.attention.head_dim, theta=self.config.rope_theta)
         mask_B1TS, valid_BT = None, None
         if segments_BT is not None:
             key_segments_BS = segments_BT if cache is None else cache.begin(segments_BT)

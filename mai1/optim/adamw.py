@@ -54,9 +54,7 @@ class OptimConfig:
         )
 
 
-def parameter_groups(
-    named_parameters: Iterable[tuple[str, torch.nn.Parameter]], config: OptimConfig
-) -> list[dict]:
+def parameter_groups(named_parameters: Iterable[tuple[str, torch.nn.Parameter]], config: OptimConfig) -> list[dict]:
     """Matrices with weight decay; norms and embeddings without. Every group has a unique `name`."""
     decayed, undecayed = [], []
     for name, parameter in named_parameters:

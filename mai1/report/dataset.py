@@ -1,5 +1,6 @@
 """Data of the report: what was read, what was kept, what was dropped and why."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from mai1.report.markup import Markup, absent, caption, details, element, join, passage, section, table
@@ -11,6 +12,30 @@ NUM_REASON_SHADES = 5
 MAX_BARS = 24
 MAX_SAMPLES_PER_REASON = 3
 TITLE = "Data kept and dropped"
+
+
+@dataclass(kw_only=True, slots=True)
+class Counts:
+    """Documents, UTF-8 bytes and tokens of a part of a source."""
+
+    documents: float
+    bytes: float
+    tokens: float
+
+
+@dataclass(kw_only=True, slots=True)
+class SourceCounts:
+    """What became of a source: every document is trained on, held out, or dropped for a reason."""
+
+    documents_read: float
+    documents_kept: float
+    train: Counts
+    heldout: Counts
+    dropped: dict[str, Counts]
+
+    @property
+    def bytes_read(self) -> float:
+        return self.train.bytes + self.heldout.bytes + sum(counts.bytes for counts in self.dropped.values())
 
 
 def dataset(records: RunRecords, ancestors: list[RunRecords]) -> Markup:
@@ -31,11 +56,12 @@ def dataset(records: RunRecords, ancestors: list[RunRecords]) -> Markup:
 
 
 def _one_directory(data: DataRecords) -> Markup:
-    sources = {name: mapping(source) for name, source in mapping(data.manifest.get("sources")).items()}
+    stated = mapping(data.manifest.get("sources"))
+    sources = {name: _read_source(mapping(entry)) for name, entry in stated.items()}
     if not sources:
         return absent("No manifest.json that names its sources: how this data was made is not known.")
     reasons = _reasons_by_size(sources)
-    biggest = sorted(sources, key=lambda name: -_bytes_read(sources[name]))[:MAX_BARS]
+    biggest = sorted(sources, key=lambda name: -sources[name].bytes_read)[:MAX_BARS]
     bars = {name: _segments(sources[name], reasons) for name in biggest}
     more = f" The {MAX_BARS} largest of {len(sources)} sources." if len(sources) > MAX_BARS else ""
     return join(
@@ -43,76 +69,99 @@ def _one_directory(data: DataRecords) -> Markup:
             caption(f"Share of each source's bytes; the figure at the right is their sum.{more}"),
             _legend(reasons),
             stacked_bars(bars, unit="bytes"),
-            _source_table(sources, mapping(data.manifest.get("totals"))),
+            _source_table(sources),
             details("Dropped, by reason", _reason_table(sources, reasons)),
             _dropped_samples(data.dropped_samples),
         ]
     )
 
 
-def _segments(source: dict[str, Any], reasons: list[str]) -> list[Segment]:
+def _read_source(entry: dict[str, Any]) -> SourceCounts:
+    """A source's entry in the manifest; what is missing counts as nothing."""
+    dropped = {reason: _read_counts(counts) for reason, counts in mapping(entry.get("dropped")).items()}
+    return SourceCounts(
+        documents_read=number(entry.get("read")) or 0.0,
+        documents_kept=number(entry.get("kept")) or 0.0,
+        train=_read_counts(entry.get("train")),
+        heldout=_read_counts(entry.get("heldout")),
+        dropped=dropped,
+    )
+
+
+def _read_counts(entry: object) -> Counts:
+    documents, size, tokens = (number(mapping(entry).get(key)) or 0.0 for key in ("documents", "bytes", "tokens"))
+    return Counts(documents=documents, bytes=size, tokens=tokens)
+
+
+def _segments(source: SourceCounts, reasons: list[str]) -> list[Segment]:
     """Kept first, then the reasons, the rarest of them together."""
-    dropped = mapping(source.get("dropped"))
-    sizes = {reason: _figure(dropped.get(reason), "bytes") for reason in reasons}
-    segments = [Segment(name="kept", size=_figure(source, "bytes_kept"), shade="p0")]
-    segments.append(Segment(name="held out", size=_figure(source, "bytes_heldout"), shade="p1"))
+    sizes = {reason: source.dropped[reason].bytes for reason in reasons if reason in source.dropped}
+    segments = [Segment(name="training", size=source.train.bytes, shade="p0")]
+    segments.append(Segment(name="held out", size=source.heldout.bytes, shade="p1"))
     for index, reason in enumerate(reasons[:NUM_REASON_SHADES]):
-        segments.append(Segment(name=reason, size=sizes[reason], shade=f"p{index + 2}"))
-    rest = sum(sizes[reason] for reason in reasons[NUM_REASON_SHADES:])
+        segments.append(Segment(name=reason, size=sizes.get(reason, 0.0), shade=f"p{index + 2}"))
+    rest = sum(sizes.get(reason, 0.0) for reason in reasons[NUM_REASON_SHADES:])
     segments.append(Segment(name="other reasons", size=rest, shade="p7"))
     return [segment for segment in segments if segment.size > 0]
 
 
 def _legend(reasons: list[str]) -> Markup:
-    names = ["kept", "held out", *reasons[:NUM_REASON_SHADES]]
+    names = ["training", "held out", *reasons[:NUM_REASON_SHADES]]
     chips = [element("span", element("i", class_=f"p{index}"), name) for index, name in enumerate(names)]
     if len(reasons) > NUM_REASON_SHADES:
         chips.append(element("span", element("i", class_="p7"), "other reasons"))
     return element("div", *chips, class_="legend parts")
 
 
-def _source_table(sources: dict[str, dict[str, Any]], totals: dict[str, Any]) -> Markup:
+def _source_table(sources: dict[str, SourceCounts]) -> Markup:
     rows = [[name, *_source_figures(source)] for name, source in sources.items()]
-    if totals:
-        rows.append([element("b", "all"), *_source_figures({**_sum(sources), **totals})])
-    headers = ["source", "documents read", "kept", "held out", "dropped", "kept text", "tokens", "bytes / token"]
-    return table(headers, rows)
+    if len(sources) > 1:
+        rows.append([element("b", "all"), *_source_figures(_sum(list(sources.values())))])
+    headers = ["source", "documents read", "kept", "dropped", "text to train on", "held out", "tokens", "held out"]
+    return table([*headers, "bytes / token"], rows)
 
 
-def _source_figures(source: dict[str, Any]) -> list[str]:
-    read, kept = number(source.get("documents_read")), number(source.get("documents_kept"))
-    heldout, tokens = number(source.get("documents_heldout")), number(source.get("tokens"))
-    dropped = _total(source.get("dropped"), "documents")
+def _source_figures(source: SourceCounts) -> list[str]:
+    size, tokens = source.train.bytes + source.heldout.bytes, source.train.tokens + source.heldout.tokens
     return [
-        grouped(read),
-        f"{grouped(kept)} ({percent(kept, read)})",
-        grouped(heldout),
-        grouped(dropped),
-        compact(number(source.get("bytes_kept"))) + "B",
-        grouped(tokens),
-        fixed(number(source.get("bytes_per_token"))),
+        grouped(source.documents_read),
+        f"{grouped(source.documents_kept)} ({percent(source.documents_kept, source.documents_read)})",
+        grouped(sum(counts.documents for counts in source.dropped.values())),
+        compact(source.train.bytes) + "B",
+        compact(source.heldout.bytes) + "B",
+        grouped(source.train.tokens),
+        grouped(source.heldout.tokens),
+        fixed(size / tokens if tokens else None),
     ]
 
 
-def _sum(sources: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Totals for a manifest that does not state them."""
-    keys = ("documents_read", "documents_kept", "documents_heldout", "bytes_kept", "tokens")
-    sums: dict[str, Any] = {key: sum(_figure(source, key) for source in sources.values()) for key in keys}
-    sums["dropped"] = {
-        name: {"documents": _total(source.get("dropped"), "documents")} for name, source in sources.items()
-    }
-    return sums
+def _sum(sources: list[SourceCounts]) -> SourceCounts:
+    dropped = [counts for source in sources for counts in source.dropped.values()]
+    return SourceCounts(
+        documents_read=sum(source.documents_read for source in sources),
+        documents_kept=sum(source.documents_kept for source in sources),
+        train=_sum_counts([source.train for source in sources]),
+        heldout=_sum_counts([source.heldout for source in sources]),
+        dropped={"all": _sum_counts(dropped)},
+    )
 
 
-def _reason_table(sources: dict[str, dict[str, Any]], reasons: list[str]) -> Markup:
+def _sum_counts(counts: list[Counts]) -> Counts:
+    return Counts(
+        documents=sum(each.documents for each in counts),
+        bytes=sum(each.bytes for each in counts),
+        tokens=sum(each.tokens for each in counts),
+    )
+
+
+def _reason_table(sources: dict[str, SourceCounts], reasons: list[str]) -> Markup:
     """One row a reason with its totals and where it struck most."""
     rows = []
     for reason in reasons:
-        by_source = {name: mapping(source.get("dropped")).get(reason) for name, source in sources.items()}
-        documents = sum(_figure(figures, "documents") for figures in by_source.values())
-        size = sum(_figure(figures, "bytes") for figures in by_source.values())
-        most = max(by_source, key=lambda name: _figure(by_source[name], "bytes"))
-        rows.append([reason, most, grouped(documents), grouped(size)])
+        struck = {name: source.dropped[reason] for name, source in sources.items() if reason in source.dropped}
+        total = _sum_counts(list(struck.values()))
+        most = max(struck, key=lambda name: struck[name].bytes)
+        rows.append([reason, most, grouped(total.documents), grouped(total.bytes)])
     return table(["reason", "mostly in", "documents", "bytes"], rows, num_text_columns=2)
 
 
@@ -126,27 +175,18 @@ def _dropped_samples(samples: list[dict[str, Any]]) -> Markup:
     for reason, group in sorted(by_reason.items()):
         parts.append(element("h3", reason))
         for sample in group[:MAX_SAMPLES_PER_REASON]:
-            parts += [caption(str(sample.get("source", ""))), passage(sample.get("text", ""))]
+            parts += [caption(_origin(sample)), passage(sample.get("text", ""))]
     num_shown = sum(min(len(group), MAX_SAMPLES_PER_REASON) for group in by_reason.values())
     return details(f"Samples of dropped text ({num_shown} of {len(samples)})", *parts)
 
 
-def _reasons_by_size(sources: dict[str, dict[str, Any]]) -> list[str]:
+def _origin(sample: dict[str, Any]) -> str:
+    return " · ".join(str(sample[key]) for key in ("source", "name") if sample.get(key))
+
+
+def _reasons_by_size(sources: dict[str, SourceCounts]) -> list[str]:
     sizes: dict[str, float] = {}
     for source in sources.values():
-        for reason, figures in mapping(source.get("dropped")).items():
-            sizes[reason] = sizes.get(reason, 0.0) + _figure(figures, "bytes")
+        for reason, counts in source.dropped.items():
+            sizes[reason] = sizes.get(reason, 0.0) + counts.bytes
     return sorted(sizes, key=lambda reason: (-sizes[reason], reason))
-
-
-def _bytes_read(source: dict[str, Any]) -> float:
-    kept = _figure(source, "bytes_kept") + _figure(source, "bytes_heldout")
-    return kept + _total(source.get("dropped"), "bytes")
-
-
-def _total(dropped: object, key: str) -> float:
-    return sum(_figure(figures, key) for figures in mapping(dropped).values())
-
-
-def _figure(figures: object, key: str) -> float:
-    return number(mapping(figures).get(key)) or 0.0

@@ -69,13 +69,21 @@ def read_ancestors(records: RunRecords) -> list[RunRecords]:
     ancestors: list[RunRecords] = []
     seen = {records.directory.resolve()}
     while len(ancestors) < MAX_ANCESTORS:
-        parent = locate(records.run.get("parent"), beside=records.directory)
+        parent = _run_of(locate(records.run.get("parent"), beside=records.directory))
         if parent is None or parent.resolve() in seen:
             break
         seen.add(parent.resolve())
         records = read_run(parent)
         ancestors.append(records)
     return ancestors
+
+
+def _run_of(directory: Path | None) -> Path | None:
+    """The run that a directory is or belongs to: a parent may be named by one of its checkpoints."""
+    if directory is None:
+        return None
+    around = [directory, *directory.resolve().parents[:2]]
+    return next((path for path in around if (path / "run.json").is_file()), directory)
 
 
 def locate(value: object, *, beside: Path) -> Path | None:

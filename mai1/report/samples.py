@@ -64,7 +64,8 @@ def _mean_scores(by_prompt: dict[str, dict[str, dict[str, Any]]]) -> Markup:
 def _answers(answers: dict[str, Any]) -> Markup:
     """Scores on held-out questions before and after tuning."""
     before, after = mapping(answers.get("before")), mapping(answers.get("after"))
-    keys = [key for key in {**before, **after} if number(before.get(key, after.get(key))) is not None]
+    figures = {key: value for key, value in {**before, **after}.items() if key != "questions"}
+    keys = [key for key, value in figures.items() if number(value) is not None]
     if not keys:
         return absent("No answers.json: held-out questions have not been asked.")
     rows = [[key, *_change(number(before.get(key)), number(after.get(key)))] for key in keys]

@@ -69,7 +69,8 @@ pre { font: 12.5px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sa
 #tip div:first-child { opacity: .75; }
 @media (max-width: 560px) { main { padding: 24px 16px 60px; } svg text { font-size: 13px; }
   .three svg text { font-size: 11px; } section { margin-top: 38px; }
-  .tiles { grid-template-columns: repeat(2, 1fr); gap: 16px; } .bars text { font-size: 19px; } }
+  .tiles { grid-template-columns: repeat(2, 1fr); gap: 16px; }
+  .bars text { font-size: 15px; } td:first-child { min-width: 8em; } }
 @media print { details { display: none; } main { max-width: none; padding: 0; } section { break-inside: avoid-page; } }
 """
 

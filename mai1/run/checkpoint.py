@@ -18,16 +18,16 @@ def main(arguments: list[str]) -> None:
         return
     if len(arguments) != 2 or arguments[0] not in actions:
         raise ValueError(f"checkpoint {' '.join(arguments)}: give an action ({', '.join(actions)}) and one directory")
-    from mai1.checkpoint.checkpoint import resolve_checkpoint
+    from mai1.checkpoint.inference import resolve_checkpoint
 
     actions[arguments[0]](resolve_checkpoint(Path(arguments[1]), key="DIR"))
 
 
 def show(directory: Path) -> None:
     """Print what a checkpoint holds."""
-    from mai1.checkpoint.checkpoint import read_model_config
     from mai1.checkpoint.commit import read_manifest
     from mai1.checkpoint.families import family_of
+    from mai1.checkpoint.inference import read_model_config
     from mai1.model.flops import count_parameters
 
     model = read_model_config(directory)

@@ -25,7 +25,9 @@ def compose_config(command: str, schema: type[Config], overrides: list[str]) -> 
     """The command's dataclass from configs/COMMAND.yaml and overrides; ValueError with one line for any mistake."""
     ConfigStore.instance().store(name=f"{command}_schema", node=schema)
     if os.environ.get("HYDRA_INSTANTIATE_ALLOWLIST_OVERRIDE"):
-        raise ValueError("HYDRA_INSTANTIATE_ALLOWLIST_OVERRIDE is set: unset it, mai1 instantiates nothing from configs")
+        raise ValueError(
+            "HYDRA_INSTANTIATE_ALLOWLIST_OVERRIDE is set: unset it, mai1 instantiates nothing from configs"
+        )
     try:
         with initialize_config_dir(str(config_directory()), version_base=None):
             composed = compose(command, overrides)
@@ -60,7 +62,9 @@ def _key_in_error(error: Exception, first_line: str, overrides: list[str]) -> st
     full_key = getattr(getattr(error, "__cause__", None), "full_key", None) or getattr(error, "full_key", None)
     if full_key:
         return full_key
-    return next((o.lstrip("+~").partition("=")[0] for o in overrides if o.lstrip("+~").partition("=")[0] in first_line), "")
+    return next(
+        (o.lstrip("+~").partition("=")[0] for o in overrides if o.lstrip("+~").partition("=")[0] in first_line), ""
+    )
 
 
 def key_names(schema: type, prefix: str = "") -> list[str]:

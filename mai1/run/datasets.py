@@ -91,9 +91,7 @@ def _pack(path: Path, tokenizer: Tokenizer, *, sequence_length: int, seed: int) 
         except ValueError as error:
             raise ValueError(f"{path}, conversation {number}: {error}") from None
         conversations.append(Conversation(chat.ids, chat.loss_mask))
-    return PackedConversations(
-        conversations, sequence_length=sequence_length, seed=seed, pad_id=tokenizer.pad_id
-    )
+    return PackedConversations(conversations, sequence_length=sequence_length, seed=seed, pad_id=tokenizer.pad_id)
 
 
 def write_baselines(path: Path, data: StageData) -> Baselines | None:

@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 from dataclasses import asdict, is_dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
@@ -54,13 +54,15 @@ def claim_run_directory(config: StageConfig, *, facts: dict) -> object:
     if known.is_file():
         _refuse_other_run(yaml.safe_load(known.read_text()), resolved, path)
     elif path.exists() and any(path.iterdir()):
-        raise ValueError(f"run.name={config.run.name} names {path}, which holds something else: choose another run.name")
+        raise ValueError(
+            f"run.name={config.run.name} names {path}, which holds something else: choose another run.name"
+        )
     path.mkdir(parents=True, exist_ok=True)
     lock = _lock(path)
     write_atomically(known, yaml.safe_dump(resolved, sort_keys=False))
     write_atomically(path / "environment.json", json.dumps(environment(), indent=1))
     if not (path / "run.json").is_file():
-        started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        started = datetime.now(UTC).isoformat(timespec="seconds")
         write_atomically(path / "run.json", json.dumps(facts | {"started": started}, indent=1))
     return lock
 
@@ -111,7 +113,9 @@ def _lock(path: Path) -> object:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise ValueError(f"{path} is being trained by another process: wait for it or choose another run.name") from None
+        raise ValueError(
+            f"{path} is being trained by another process: wait for it or choose another run.name"
+        ) from None
     return lock
 
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from mai1.checkpoint.checkpoint import load_model, resolve_checkpoint
+from mai1.checkpoint.inference import load_model, resolve_checkpoint
 from mai1.data.instructions import read_conversations
 from mai1.dist import start_world, stop_world
 from mai1.evaluate.answers import answer_questions
@@ -70,7 +70,9 @@ def evaluate(config: EvaluateConfig) -> dict:
             Path(config.data), sequence_length=config.sequence_length, seed=0, heldout_rows=config.rows
         )
         if data.tokenizer.hash != tokenizer.hash:
-            raise ValueError(f"data={config.data} was prepared with another tokenizer than {directory} has: use its own data")
+            raise ValueError(
+                f"data={config.data} was prepared with another tokenizer than {directory} has: use its own data"
+            )
         sources = data.heldout
     questions = read_conversations(Path(config.questions)) if config.questions else []
     model = load_model(directory)

@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mai1.checkpoint.checkpoint import load_model, resolve_checkpoint
+from mai1.checkpoint.inference import load_model, resolve_checkpoint
 from mai1.data.instructions import read_conversations
 from mai1.generate.sampling import SamplingConfig, generate
 from mai1.run.compose import compose_config

@@ -47,6 +47,10 @@ def field_notes(schema: type) -> dict[str, str]:
     for cls in reversed(schema.__mro__[:-1]):
         body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body
         for field_node, note in zip(body, body[1:], strict=False):
-            if isinstance(field_node, ast.AnnAssign) and isinstance(note, ast.Expr) and isinstance(note.value, ast.Constant):
+            if (
+                isinstance(field_node, ast.AnnAssign)
+                and isinstance(note, ast.Expr)
+                and isinstance(note.value, ast.Constant)
+            ):
                 notes[field_node.target.id] = " ".join(str(note.value.value).split())
     return notes

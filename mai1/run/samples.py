@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from mai1.checkpoint.checkpoint import load_model
+from mai1.checkpoint.inference import load_model
 from mai1.evaluate.answers import Answer, answer_questions
 from mai1.generate.sampling import generate
 from mai1.run.config import StageConfig

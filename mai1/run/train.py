@@ -6,16 +6,10 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mai1.checkpoint.checkpoint import (
-    ModelFiles,
-    TrainerState,
-    load_checkpoint,
-    read_model_config,
-    read_state,
-    resolve_checkpoint,
-)
+from mai1.checkpoint.checkpoint import ModelFiles, TrainerState, load_checkpoint, read_state
 from mai1.checkpoint.commit import newest_sound_checkpoint, verify
 from mai1.checkpoint.families import family_of
+from mai1.checkpoint.inference import read_model_config, resolve_checkpoint
 from mai1.checkpoint.weights import read_weights
 from mai1.data.loader import Loader
 from mai1.dist import World, barrier, gather_json, start_world, stop_world
@@ -200,9 +194,7 @@ def _first_state(stage: Stage, world: World) -> TrainerState:
         f"{'rank' if world.size == 1 else 'ranks'}; {counts.total / 1e6:.1f} M parameters, {counts.active / 1e6:.1f} M "
         f"active; {rows.rows_per_epoch} rows of {rows.sequence_length} tokens an epoch"
     )
-    return TrainerState(
-        step=0, tokens=0, seconds=0.0, data_fingerprint=rows.fingerprint, run=plain(stage.config)
-    )
+    return TrainerState(step=0, tokens=0, seconds=0.0, data_fingerprint=rows.fingerprint, run=plain(stage.config))
 
 
 def _resume(directory: Path, engine: Engine, stage: Stage, world: World) -> TrainerState:

@@ -45,7 +45,7 @@ class ChatTokens:
 def encode_chat(tokenizer: Tokenizer, messages: list[dict], *, add_generation_prompt: bool = False) -> ChatTokens:
     """Ids and mask of a conversation; ValueError for one that nothing could be learned from.
 
-    With `add_generation_prompt` the conversation is a question: it ends with `<|assistant|>` and may hold no answer yet.
+    With `add_generation_prompt` the conversation ends with `<|assistant|>` and need not hold an answer yet.
     """
     _check_messages(messages, needs_assistant=not add_generation_prompt)
     end_id = tokenizer.vocabulary.control_id(END_OF_MESSAGE)

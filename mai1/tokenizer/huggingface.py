@@ -3,9 +3,12 @@
 Why the ids are equal. SentencePiece repeatedly merges the adjacent pair whose joined piece scores best, leftmost first,
 and does not care how the piece is divided between the two. Hugging Face ranks each (left, right) pair on its own, so
 listing every division of a piece would rank some above others and give other ids on runs such as `=======`. But
-SentencePiece can reach only one division of a piece: up to the moment the piece is made, no merge crossed its borders, so
-the merges inside were those of the piece standing alone, and those are deterministic. We replay them and list just this
-division. Pieces are written with real spaces, so a U+2581 in the text stays a different character here, too.
+SentencePiece can reach only one division of a piece: up to the moment the piece is made, no merge crossed its borders,
+so the merges inside were those of the piece standing alone, and those are deterministic. We replay them and list just
+this division. Pieces are written with real spaces, so a U+2581 in the text stays a different character here, too.
+
+What differs: Hugging Face reads control tokens out of raw text unless it is called with split_special_tokens=True, and
+inside chat messages unless apply_chat_template is called with sanitize_control_tokens=True; ours never does.
 """
 
 import json

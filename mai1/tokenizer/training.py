@@ -11,7 +11,7 @@ from enum import Enum
 
 import sentencepiece
 
-from mai1.tokenizer.tokenizer import Tokenizer
+from mai1.tokenizer.tokenizer import SPACE, Tokenizer
 from mai1.tokenizer.vocabulary import DEFAULT_CONTROL, Vocabulary
 
 SENTENCE_CHARACTERS = 2048
@@ -81,6 +81,7 @@ def train_tokenizer(texts: Iterator[str], config: TokenizerConfig) -> Tokenizer:
             model_type=config.kind.value,
             vocab_size=config.vocab_size,
             hard_vocab_limit=not is_char,
+            required_chars=f"{SPACE}\n",  # without a piece for the space, a text without spaces would lose all later ones
             character_coverage=1.0 if is_char else config.character_coverage,
             max_sentencepiece_length=config.max_piece_characters,
             max_sentence_length=16 * SENTENCE_CHARACTERS,

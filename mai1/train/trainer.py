@@ -89,9 +89,7 @@ class Trainer:
         last, is_stopping = min(self.config.steps, stop_at), False
         if first == 0:
             self.evaluate()
-        bar = tqdm(
-            total=self.config.steps, initial=first, unit="step", disable=not self.world.is_main, dynamic_ncols=True
-        )
+        bar = progress_bar(self.config.steps, first, disable=not self.world.is_main)
         self.engine.model.train()
         self.speed.start(self.state.tokens)
         while self.state.step < last and not is_stopping:
@@ -160,6 +158,7 @@ class Trainer:
             }
         )
         bar.set_postfix(
+            refresh=sys.stderr.isatty(),
             loss=f"{figures.language_loss:.3f}",
             tok_s=f"{speed['tokens_per_s']:,.0f}",
             mfu=f"{speed['mfu']:.0%}",
@@ -199,9 +198,7 @@ class Trainer:
         if directory.exists():
             return  # this very step was saved before: the same run, resumed at its end
         paused = time.perf_counter()
-        save_checkpoint(
-            directory, self.engine, self.state, files=self.files, expert_parallel=self.expert_parallel
-        )
+        save_checkpoint(directory, self.engine, self.state, files=self.files, expert_parallel=self.expert_parallel)
         if self.world.is_main:
             prune(self.checkpoint_folder, keep=self.checkpoints.keep)
         self.speed.pause(time.perf_counter() - paused)
@@ -223,3 +220,17 @@ class Trainer:
                 "saved: lower optim.learning_rate or optim.clip_norm and run the same command to go on from the last "
                 "checkpoint"
             )
+
+
+def progress_bar(steps: int, first: int, *, disable: bool) -> tqdm:
+    """Steps with an ETA; into a file instead of a terminal only one line every half minute."""
+    every_s = 0.2 if sys.stderr.isatty() else 30.0
+    return tqdm(
+        total=steps,
+        initial=first,
+        unit="step",
+        disable=disable,
+        dynamic_ncols=True,
+        mininterval=every_s,
+        maxinterval=every_s,
+    )

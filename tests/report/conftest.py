@@ -39,10 +39,15 @@ def write_data(directory: Path) -> Path:
     """A data directory with one source that lost documents for two reasons."""
     directory.mkdir(parents=True, exist_ok=True)
     dropped = {"too short": {"documents": 30, "bytes": 1000}, "duplicate": {"documents": 10, "bytes": 4000}}
-    counts = {"documents_read": 1234, "documents_kept": 1100, "documents_heldout": 94, "bytes_kept": 5000}
-    source = {**counts, "tokens": 1357, "bytes_per_token": 3.685, "dropped": dropped}
-    write_json(directory / "manifest.json", {"totals": {"documents_read": 1234}, "sources": {"docs": source}})
-    write_lines(directory / "dropped_samples.jsonl", [{"source": "docs", "reason": "too short", "text": "hm"}])
+    train = {"documents": 1100, "bytes": 4500, "tokens": 1257}
+    heldout = {"documents": 94, "bytes": 500, "tokens": 100}
+    counts = {"path": "docs", "read": 1234, "kept": 1194, "train": train, "heldout": heldout}
+    source = {**counts, "bytes_per_token": 3.685, "dropped": dropped}
+    totals = {"documents": 1194, "bytes": 5000, "tokens": 1357, "bytes_per_token": 3.685}
+    write_json(directory / "manifest.json", {"totals": totals, "sources": {"docs": source}})
+    write_lines(
+        directory / "dropped_samples.jsonl", [{"source": "docs", "reason": "too short", "name": "a.txt", "text": "hm"}]
+    )
     return directory
 
 

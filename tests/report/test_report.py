@@ -69,7 +69,7 @@ def test_tables_state_the_recorded_figures(finished_run: Path) -> None:
     assert ["bigram", "5.2345", "187.6", "1.7778"] in rows
     assert ["model, now", "3.4567", "31.71", ""] in rows
     assert ["docs", "", "4.0678", "2.9567", "1.5000", "1,000"] in rows
-    assert ["docs", "1,234", "1,100 (89.1%)", "94", "40", "5kB", "1,357", "3.685"] in rows
+    assert ["docs", "1,234", "1,194 (96.8%)", "40", "4.5kB", "500B", "1,257", "100", "3.685"] in rows
     assert ["duplicate", "docs", "10", "4,000"] in rows
     assert ["answer_loss", "4.2500", "2.5000", "-1.7500"] in rows
     assert ["after", "0.7500", "1"] in rows
@@ -186,6 +186,13 @@ def test_the_stage_before_is_shown_and_a_circle_of_stages_ends(finished_run: Pat
     text = page_of(tuned)
     assert text.count("Previous stage: spruce (pretrain)") == 1
     assert "unigram 7.123" in text and "Data of spruce" in text
+
+
+def test_a_parent_may_be_named_by_its_checkpoint(finished_run: Path, tmp_path: Path) -> None:
+    checkpoint = finished_run / "checkpoints" / "step_00000006"
+    checkpoint.mkdir(parents=True)
+    (tmp_path / "run.json").write_text(json.dumps({"name": "tuned", "parent": str(checkpoint)}))
+    assert "Previous stage: spruce (pretrain)" in page_of(tmp_path)
 
 
 def test_the_page_is_replaced_whole_and_nothing_else_is_left(finished_run: Path) -> None:

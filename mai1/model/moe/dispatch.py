@@ -64,9 +64,7 @@ def combine(rows_RD: torch.Tensor, trip: Trip, weights_NK: torch.Tensor) -> torc
     return torch.bmm(weights_NK.to(choices_NKD.dtype)[:, None], choices_NKD).squeeze(1)
 
 
-def _plan_exchange(
-    rows_per_expert_E: torch.Tensor, group: dist.ProcessGroup
-) -> tuple[Exchange, torch.Tensor]:
+def _plan_exchange(rows_per_expert_E: torch.Tensor, group: dist.ProcessGroup) -> tuple[Exchange, torch.Tensor]:
     num_ranks = dist.get_world_size(group)
     arriving_E = torch.empty_like(rows_per_expert_E)  # [source rank, local expert], flat
     dist.all_to_all_single(arriving_E, rows_per_expert_E, group=group)

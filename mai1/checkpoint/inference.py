@@ -1,0 +1,39 @@
+"""Open a checkpoint to use it: ours or a Hugging Face directory of a family we know, without the training engine."""
+
+import json
+from pathlib import Path
+
+import torch
+
+from mai1.checkpoint.families import from_hf_config
+from mai1.checkpoint.weights import read_weights
+from mai1.model.transformer import ModelConfig, MoETransformer
+
+
+def load_model(directory: Path, *, dtype: torch.dtype = torch.float32) -> MoETransformer:
+    """The whole model of a checkpoint, ours or a Hugging Face directory of a family we know, on the CPU, for inference."""
+    model = MoETransformer(read_model_config(directory)).to(dtype)
+    read_weights(directory, model)
+    return model.eval()
+
+
+def read_model_config(directory: Path) -> ModelConfig:
+    """The model a checkpoint or Hugging Face directory holds."""
+    path = directory / "config.json"
+    try:
+        hf = json.loads(path.read_bytes())
+    except OSError:
+        raise ValueError(f"{directory} has no config.json: it is no checkpoint") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not JSON ({error}): use another checkpoint") from None
+    return from_hf_config(hf, where=str(path))
+
+
+def resolve_checkpoint(path: Path, *, key: str) -> Path:
+    """The checkpoint a person means by a checkpoint, a run directory or its `checkpoints`."""
+    for candidate in (path, path / "latest", path / "checkpoints" / "latest"):
+        if (candidate / "config.json").is_file():
+            return candidate.resolve()
+    raise ValueError(
+        f"{key}={path} holds no checkpoint (no config.json there): use runs/NAME or runs/NAME/checkpoints/STEP"
+    )

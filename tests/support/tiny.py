@@ -1,0 +1,134 @@
+"""A tiny model, real text as bytes, and a trainer over them, for any topology."""
+
+import pydoc_data.topics
+from pathlib import Path
+
+import numpy as np
+
+from mai1.checkpoint.checkpoint import CheckpointConfig, ModelFiles, TrainerState
+from mai1.data.batch import Row
+from mai1.data.loader import BatchConfig, Loader
+from mai1.dist import World
+from mai1.engine.ds_config import EngineConfig, Precision
+from mai1.engine.engine import Engine
+from mai1.engine.experts import expert_parallel_group
+from mai1.model.attention import AttentionConfig, QKNorm
+from mai1.model.init import initialize
+from mai1.model.moe.balance import BalanceConfig
+from mai1.model.moe.layer import MoEConfig
+from mai1.model.moe.router import Scores
+from mai1.model.transformer import ModelConfig, MoETransformer
+from mai1.optim.adamw import OptimConfig
+from mai1.train.metrics import Speed
+from mai1.train.trainer import TrainConfig, Trainer
+
+END_OF_TEXT = 256
+
+
+def tiny_model_config(**changes) -> ModelConfig:
+    """GLM-4-MoE with every option in use, in about 200 thousand parameters; bytes and a few control tokens."""
+    moe = {"num_experts": 8, "top_k": 2, "expert_width": 32, "num_shared_experts": 1, "scaling_factor": 1.5}
+    moe |= changes.pop("moe", {})
+    attention = {"num_heads": 4, "num_kv_heads": 2, "head_dim": 16} | changes.pop("attention", {})
+    shape = {"vocab_size": 384, "d_model": 64, "num_layers": 3, "dense_width": 96, "max_positions": 256}
+    return ModelConfig(**(shape | changes), attention=AttentionConfig(**attention), moe=MoEConfig(**moe))
+
+
+def family_configs() -> dict[str, ModelConfig]:
+    """One tiny model of each Hugging Face family, with and without tied embeddings."""
+    softmax = {"scores": Scores.softmax, "num_shared_experts": 0, "scaling_factor": 1.0}
+    width = {"num_heads": 4, "num_kv_heads": 2, "head_dim": 16, "qk_norm": QKNorm.width}
+    return {
+        "glm4_moe": tiny_model_config(tie_embeddings=True),
+        "glm4_moe_groups": tiny_model_config(moe={"num_groups": 4, "top_groups": 2}, attention={"qk_norm": QKNorm.none}),
+        "qwen3_moe": tiny_model_config(moe=softmax | {"normalize_weights": False}),
+        "olmoe": tiny_model_config(moe=softmax | {"normalize_weights": False}, attention=width, num_dense_layers=0),
+        "mixtral": tiny_model_config(moe=softmax, attention={"qk_norm": QKNorm.none}, num_dense_layers=0),
+    }
+
+
+class ByteRows:
+    """Training rows from the Python language reference as bytes: real text with real document borders."""
+
+    def __init__(self, *, sequence_length: int = 48, masked: bool = False) -> None:
+        self.sequence_length, self.masked = sequence_length, masked
+        self.rows_per_epoch, self.fingerprint = 512, f"bytes {sequence_length} {masked}"
+        topics = sorted(pydoc_data.topics.topics.items())
+        # short pieces, so that most rows hold several documents
+        self._ids = np.concatenate([[END_OF_TEXT, *text[:90].encode()] for _, text in topics]).astype(np.int64)
+
+    def read(self, sample: int) -> Row:
+        """Rows start all over the text; with `masked`, a varying part of each is target and its end is padding."""
+        length = self.sequence_length + 1
+        start = sample * 37 % (len(self._ids) - length)
+        ids, mask, valid = self._ids[start : start + length].copy(), np.ones(length, dtype=np.uint8), length
+        if self.masked:
+            valid = length - sample % 7
+            mask[: sample % 11 + 1], mask[valid:], ids[valid:] = 0, 0, 0
+        return Row(ids, mask, num_valid=valid)
+
+
+def tiny_trainer(
+    world: World,
+    folder: Path,
+    *,
+    model: ModelConfig | None = None,
+    rows: ByteRows | None = None,
+    steps: int = 20,
+    expert_parallel: int = 1,
+    zero_stage: int = 2,
+    precision: Precision = Precision.auto,
+    recompute: bool = False,
+    microbatch: int = 2,
+    balance: BalanceConfig | None = None,
+    optim: OptimConfig | None = None,
+) -> Trainer:
+    """A trainer as `mai1 pretrain` builds it, eight rows a step."""
+    config = model or tiny_model_config()
+    optim = optim or OptimConfig(learning_rate=2e-3, warmup_steps=3, clip_norm=0.5)
+    transformer = MoETransformer(config, expert_group=expert_parallel_group(expert_parallel))
+    initialize(transformer, seed=1)
+    rows = rows or ByteRows()
+    batch = BatchConfig(sequences_per_step=8, sequences_per_microbatch=microbatch)
+    loader = Loader(rows, batch, rank=world.rank, world_size=world.size, end_of_text_id=END_OF_TEXT)
+    engine = Engine(
+        transformer,
+        EngineConfig(
+            zero_stage=zero_stage, expert_parallel=expert_parallel, precision=precision, recompute=recompute
+        ),
+        optim,
+        world=world,
+        microbatch=microbatch,
+        accumulation=loader.num_microbatches,
+    )
+    tokenizer_folder = folder / "tokenizer"
+    tokenizer_folder.mkdir(parents=True, exist_ok=True)
+    return Trainer(
+        engine=engine,
+        loader=loader,
+        heldout=[],
+        config=TrainConfig(steps=steps),
+        optim=optim,
+        balance=balance or BalanceConfig(bias_rate=1e-2),
+        checkpoints=CheckpointConfig(every_steps=10**6),
+        checkpoint_folder=folder,
+        files=ModelFiles(tokenizer_folder, end_of_text_id=END_OF_TEXT, stop_ids=[END_OF_TEXT], pad_id=257),
+        expert_parallel=expert_parallel,
+        speed=Speed(flops_per_token=1, peak_flops=1.0),
+        log=None,
+        stop=False,
+        state=TrainerState(step=0, tokens=0, seconds=0.0, data_fingerprint=rows.fingerprint, run={}),
+        world=world,
+    )
+
+
+def train(trainer: Trainer, num_steps: int) -> list[tuple[float, float]]:
+    """Loss and gradient norm of each of the next steps."""
+    trainer.engine.model.train()
+    figures = []
+    for _ in range(num_steps):
+        done, _ = trainer.train_step(trainer.state.step)
+        trainer.state.step += 1
+        trainer.state.tokens += done.num_tokens
+        figures.append((done.loss, done.grad_norm))
+    return figures
