@@ -1,0 +1,163 @@
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from data_prep.docstrings import docstring_document, entries_of
+from data_prep.embedded import KINDS, EmbeddedFile, EmbeddedSource, documents_of_file
+from data_prep.questions import MAX_WORDS, answer_from, pairs_of, write_questions
+from data_prep.workers import Workers
+
+SOURCE = '''
+"""Tools for boats.
+
+They float.
+"""
+
+raise SystemExit("this module must never run")
+
+
+def steer(boat, degrees=3, *ropes, gently=True, **extra):
+    """Turn the boat by some degrees.
+
+    Returns
+    -------
+    The new heading of the boat, which is a number between zero and 360, where north is zero.
+    """
+    def inner():
+        """Not shown."""
+
+
+def _hidden():
+    """Secret."""
+
+
+class Boat:
+    """A vessel that carries people over water."""
+
+    async def anchor(self, depth):
+        """Drop the anchor to the given depth."""
+'''
+
+
+@pytest.fixture
+def document() -> str:
+    return docstring_document(SOURCE, module="harbour.boats")
+
+
+def test_a_module_becomes_headings_with_full_names_and_what_they_say(document: str):
+    assert document.startswith("# module `harbour.boats`\n\nTools for boats.\n\nThey float.\n\n## function ")
+    assert "## function `harbour.boats.steer`\n\n    steer(boat, degrees, *ropes, gently, **extra)\n\nTurn the" in document
+    assert "## method `harbour.boats.Boat.anchor`\n\n    anchor(depth)\n\nDrop the anchor" in document
+    assert "Secret" not in document and "Not shown" not in document
+
+
+def test_the_entries_of_a_document_come_back(document: str):
+    entries = list(entries_of(document))
+    assert [(entry.kind, entry.name) for entry in entries] == [
+        ("module", "harbour.boats"),
+        ("function", "harbour.boats.steer"),
+        ("class", "harbour.boats.Boat"),
+        ("method", "harbour.boats.Boat.anchor"),
+    ]
+    assert entries[1].text.startswith("Turn the boat by some degrees.\n\nReturns\n")
+    assert entries[2].text == "A vessel that carries people over water."
+
+
+def test_a_module_that_says_little_makes_no_document():
+    assert docstring_document('"""Short."""', module="m") == ""
+
+
+def test_a_file_that_cannot_be_parsed_makes_no_document(tmp_path: Path):
+    for number, data in enumerate((b"def broken(:", b"\xff\xfe", b"x = 1\x00", b"(" * 5000)):
+        path = tmp_path / f"{number}.py"
+        path.write_bytes(data)
+        assert documents_of_file(EmbeddedFile("m", path, len(data)), kind="docstrings") == []
+
+
+def test_questions_name_the_thing_and_answers_say_what_it_does(document: str):
+    pairs = {pair.name: pair for pair in pairs_of(document, seed=0)}
+    assert pairs["harbour.boats.steer"].answer == "Turn the boat by some degrees."
+    assert pairs["harbour.boats.Boat"].answer == "A vessel that carries people over water."
+    assert all(f"`{name}`" in pair.question for name, pair in pairs.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("Return the :func:`~a.b` of ``x`` and *y* as text.", "Return the `a.b` of `x` and y as text."),
+        ("Return the sum of all numbers", "Return the sum of all numbers."),
+        ("Open a file, e.g. a book. It is closed later.\n\nMore.", "Open a file, e.g. a book. It is closed later."),
+        ("Alias for `other.function` in this module.", ""),
+        ("Deprecated since version three, use the other one.", ""),
+        ("See the documentation of the base class.", ""),
+        ("Compute the thing that is defined as", ""),
+        ("The following options are known to this class:", ""),
+        (".. note:: this is only a directive.", ""),
+        (">>> run the example of this thing.", ""),
+        ("Too short.", ""),
+        ("word " * (MAX_WORDS + 1) + ".", ""),
+        ("", ""),
+    ],
+)
+def test_answers_are_plain_sentences_or_nothing(text: str, answer: str):
+    source = f'"""Doc."""\ndef thing():\n    """{text}"""\n' + f'\ndef other():\n    """{"Filler text. " * 20}"""\n'
+    entry = next(e for e in entries_of(docstring_document(source, module="m")) if e.name != "m" or not text)
+    assert answer_from(entry) == answer if text else True
+
+
+def test_no_question_or_answer_repeats_and_sides_share_none(tmp_path: Path):
+    documents = [docstring_document(SOURCE, module=f"m{i}") for i in range(5)] + [
+        docstring_document(SOURCE.replace("boat", "ship").replace("water", "sea").replace("anchor", "chain"), module="n")
+    ]
+    pairs = [("heldout" if i == 5 else "train", pair) for i, d in enumerate(documents) for pair in pairs_of(d, seed=0)]
+    counts = write_questions(pairs, tmp_path / "instruct", max_pairs=100, source="s", seed=0)
+    lines = [(tmp_path / "instruct" / f"{split}.jsonl").read_text().splitlines() for split in ("train", "heldout")]
+    assert counts == {"train": len(lines[0]), "heldout": len(lines[1])} == {"train": 4, "heldout": 4}
+
+
+@pytest.fixture(scope="module")
+def sources() -> dict[str, EmbeddedSource]:
+    return {kind: EmbeddedSource.find("mine", kind, seed=0) for kind in KINDS}
+
+
+def test_every_kind_gives_real_text(sources: dict[str, EmbeddedSource]):
+    least = {"docs": 300_000, "code": 5_000_000, "prose": 10_000}
+    for kind, num_bytes in least.items():
+        assert sum(len(d.text) for d in sources[kind].documents(Workers(1))) > num_bytes
+
+
+def test_sources_are_parsed_and_never_imported(sources: dict[str, EmbeddedSource]):
+    before = set(sys.modules)
+    for file in sources["docstrings"].files[:60]:
+        documents_of_file(file, kind="docstrings")
+    assert set(sys.modules) == before
+
+
+def test_docstring_documents_and_code_of_a_module_are_one_family(sources: dict[str, EmbeddedSource]):
+    for kind in ("code", "docstrings"):
+        file = next(file for file in sources[kind].files if file.name == "textwrap")
+        assert [document.family for document in documents_of_file(file, kind=kind)] == ["textwrap"]
+
+
+def test_the_order_of_files_is_the_same_each_time_and_not_alphabetical(sources: dict[str, EmbeddedSource]):
+    again = EmbeddedSource.find("mine", "code", seed=0)
+    names = [file.name for file in sources["code"].files]
+    assert [file.name for file in again.files] == names != sorted(names)
+    assert [file.name for file in EmbeddedSource.find("mine", "code", seed=1).files] != names
+
+
+def test_no_file_of_a_test_suite_is_taken(sources: dict[str, EmbeddedSource]):
+    assert not [file.name for file in sources["code"].files if "test" in file.name.split(".")]
+
+
+def test_code_documents_are_valid_python(sources: dict[str, EmbeddedSource]):
+    for file in sources["code"].files[:40]:
+        for document in documents_of_file(file, kind="code"):
+            ast.parse(document.text)
+
+
+def test_an_unknown_kind_is_refused_with_the_choices():
+    with pytest.raises(ValueError, match="path=embedded:poems must be one of embedded:docs, embedded:docstrings"):
+        EmbeddedSource.find("mine", "poems", seed=0)

@@ -1,0 +1,295 @@
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_prep.filters import FilterConfig
+from data_prep.prepare import PrepareConfig
+from data_prep.sources import SourceConfig
+from data_prep.splitting import HeldoutKind
+from mai1.data.shards import Shard
+from mai1.tokenizer.tokenizer import Tokenizer
+from mai1.tokenizer.training import TokenizerConfig, TokenizerKind
+
+ROOT = Path(__file__).parents[2]
+
+
+def texts_of(output: Path, split: str, name: str = "books") -> list[str]:
+    tokenizer = Tokenizer.load(output / "tokenizer")
+    shard = Shard.open(output / split / name)
+    shard.verify()
+    documents = [shard.document(i).tolist() for i in range(shard.num_documents)]
+    assert all(ids[-1] == tokenizer.end_of_text_id for ids in documents)
+    return [tokenizer.decode(ids[:-1]) for ids in documents]
+
+
+def hashes_of(output: Path) -> dict[str, str]:
+    files = [path for path in output.rglob("*") if path.is_file()]
+    return {str(p.relative_to(output)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def test_every_document_is_in_train_or_heldout_and_nowhere_twice(run, make_text, books: Path, tmp_path: Path):
+    manifest = run(books)
+    train, heldout = texts_of(tmp_path / "out", "train"), texts_of(tmp_path / "out", "heldout")
+    assert sorted(train + heldout) == sorted(make_text(i) for i in range(60))
+    assert not set(train) & set(heldout)
+    assert manifest["sources"]["books"]["heldout"]["documents"] == len(heldout) > 3
+
+
+def test_the_output_is_complete_and_agrees_with_its_manifest(run, make_text, books: Path, tmp_path: Path):
+    manifest = run(books)
+    output = tmp_path / "out"
+    assert json.loads((output / "manifest.json").read_text()) == manifest
+    assert sorted(p.name for p in output.iterdir()) == [
+        "dropped_samples.jsonl", "heldout", "manifest.json", "tokenizer", "train",
+    ]  # fmt: skip
+    tokenizer, shard = Tokenizer.load(output / "tokenizer"), Shard.open(output / "train" / "books")
+    assert manifest["tokenizer_hash"] == tokenizer.hash == shard.manifest["tokenizer_hash"]
+    assert manifest["vocab_size"] == tokenizer.vocabulary.size == shard.manifest["vocab_size"]
+    assert shard.manifest["split"] == "train" and shard.manifest["source"] == "books"
+    assert shard.manifest["bytes"] == sum(len(t.encode()) for t in texts_of(output, "train"))
+    assert manifest["totals"]["bytes"] == sum(len(make_text(i).encode()) for i in range(60))
+
+
+def test_nothing_is_left_beside_the_output(run, books: Path, tmp_path: Path):
+    run(books)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["books.jsonl", "out"]
+
+
+def test_one_worker_and_two_write_the_same_bytes(run, books: Path, tmp_path: Path):
+    sources = {"books": books, "topics": SourceConfig(path="embedded:docs", max_bytes=200_000)}
+    for name, workers in (("one", 1), ("two", 2)):
+        run(sources, output=str(tmp_path / name), workers=workers, tokenizer=TokenizerConfig(vocab_size=600))
+    assert hashes_of(tmp_path / "one") == hashes_of(tmp_path / "two")
+
+
+def test_the_split_does_not_depend_on_the_order_of_documents(run, books: Path, tmp_path: Path):
+    run(books)
+    turned = tmp_path / "turned.jsonl"
+    turned.write_text("".join(reversed(books.read_text().splitlines(keepends=True))))
+    run(turned, output=str(tmp_path / "turned"))
+    assert set(texts_of(tmp_path / "out", "heldout")) == set(texts_of(tmp_path / "turned", "heldout"))
+
+
+def test_another_seed_holds_out_other_documents(run, books: Path, tmp_path: Path):
+    run(books)
+    run(books, output=str(tmp_path / "other"), seed=1)
+    assert set(texts_of(tmp_path / "out", "heldout")) != set(texts_of(tmp_path / "other", "heldout"))
+
+
+def test_duplicates_are_kept_once_and_never_on_both_sides(run, make_text, tmp_path: Path):
+    for name in ("a", "b"):
+        lines = [json.dumps({"text": make_text(i) + (" \n" if name == "b" else "")}) for i in range(40)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines * 2))
+    manifest = run({"both": str(tmp_path / "[ab].jsonl")})
+    assert manifest["sources"]["both"]["dropped"]["duplicate"]["documents"] == 120
+    sides = [texts_of(tmp_path / "out", split, "both") for split in ("train", "heldout")]
+    assert len(sides[0]) + len(sides[1]) == 40 and not set(sides[0]) & set(sides[1])
+
+
+def test_each_reason_is_counted_and_counts_add_up_to_documents_read(run, make_text, tmp_path: Path):
+    texts = {
+        "too_short": "Tiny text.",
+        "too_long": make_text(1000, num_words=3000),
+        "long_line": "word " * 150 + "\n",
+        "few_letters": "+-*/ 12 == ;; " * 10 + "\n",
+        "many_digits": "word1234 text987 " * 6 + "\n",
+        "repeated_lines": "the same line again\n" * 20,
+        "empty": " \n ",
+        "duplicate": make_text(0),
+    }
+    good = [make_text(i) for i in range(10)]
+    lines = [json.dumps({"text": text}) for text in [*good, *texts.values()]]
+    (tmp_path / "mixed.jsonl").write_text("\n".join(lines))
+    filters = FilterConfig(max_characters=5000, max_line_characters=700)
+    source = run(tmp_path / "mixed.jsonl", filters=filters)["sources"]["books"]
+    assert {reason: count["documents"] for reason, count in source["dropped"].items()} == dict.fromkeys(texts, 1)
+    dropped = sum(count["documents"] for count in source["dropped"].values())
+    assert source["read"] == 18 == source["train"]["documents"] + source["heldout"]["documents"] + dropped
+    samples = [json.loads(line) for line in (tmp_path / "out" / "dropped_samples.jsonl").read_text().splitlines()]
+    assert {sample["reason"] for sample in samples} == set(texts)
+    assert max(len(sample["text"]) for sample in samples) <= 300
+
+
+def test_max_bytes_takes_an_even_sample_that_fits(run, books: Path, tmp_path: Path):
+    source = run(books, max_bytes=8000)["sources"]["books"]
+    taken = texts_of(tmp_path / "out", "train") + texts_of(tmp_path / "out", "heldout")
+    assert 6500 < sum(len(t.encode()) for t in taken) <= 8000
+    numbers = [int(text.split(".")[0].split()[1]) for text in taken]
+    assert min(numbers) < 15 and max(numbers) > 45
+    assert source["read"] == 60 == len(taken) + source["dropped"]["over_max_bytes"]["documents"]
+
+
+def test_max_bytes_is_shared_and_small_sources_pass_on_their_rest(run, make_text, tmp_path: Path):
+    for name, numbers in (("small", range(4)), ("large", range(100, 200))):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps({"text": make_text(i)}) for i in numbers))
+    small = sum(len(make_text(i).encode()) for i in range(4))
+    sources = run({n: tmp_path / f"{n}.jsonl" for n in ("large", "small")}, max_bytes=10_000)["sources"]
+    used = {name: sources[name]["train"]["bytes"] + sources[name]["heldout"]["bytes"] for name in sources}
+    assert used["small"] == small and 9000 - small < used["large"] <= 10_000 - small
+
+
+def test_tail_holds_out_the_end_of_one_long_text(run, make_text, tmp_path: Path):
+    text = "".join(make_text(i) for i in range(50))
+    (tmp_path / "one.txt").write_text(text)
+    run(tmp_path / "one.txt", heldout=HeldoutKind.tail, heldout_fraction=0.1)
+    train, heldout = texts_of(tmp_path / "out", "train"), texts_of(tmp_path / "out", "heldout")
+    assert train == [text[: int(0.9 * len(text))]] and train[0] + heldout[0] == text
+
+
+def test_char_tokenizer_gives_one_token_a_character(run, make_text, tmp_path: Path):
+    text = "".join(make_text(i) for i in range(50))
+    (tmp_path / "one.txt").write_text(text)
+    config = TokenizerConfig(kind=TokenizerKind.char, vocab_size=1000)
+    manifest = run(tmp_path / "one.txt", heldout=HeldoutKind.tail, tokenizer=config)
+    assert manifest["totals"]["tokens"] == len(text) + 2  # end of text after each part
+
+
+def test_no_heldout_is_possible(run, books: Path, tmp_path: Path):
+    run(books, heldout_fraction=0.0)
+    assert not (tmp_path / "out" / "heldout" / "books.idx").exists()
+    assert len(texts_of(tmp_path / "out", "train")) == 60
+
+
+def test_a_tokenizer_can_be_taken_from_another_corpus(run, books: Path, tmp_path: Path):
+    first = run(books)
+    for place in (tmp_path / "out", tmp_path / "out" / "tokenizer"):
+        output = tmp_path / f"from_{place.name}"
+        second = run(books, output=str(output), tokenizer_from=str(place), seed=3)
+        assert second["tokenizer_hash"] == first["tokenizer_hash"]
+
+
+def test_a_finished_corpus_is_recognised_and_left_alone(run, books: Path, tmp_path: Path, capsys):
+    first = run(books)
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
+    assert run(books, workers=2, overwrite=True) == first
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")} == before
+    assert "already prepared from these settings and inputs" in capsys.readouterr().err
+
+
+def test_changed_settings_or_inputs_need_overwrite(run, make_text, books: Path, tmp_path: Path):
+    run(books)
+    with pytest.raises(ValueError, match=r"prepare.output=.*out already holds a corpus .* set overwrite=true"):
+        run(books, seed=5)
+    books.write_text(books.read_text() + json.dumps({"text": make_text(77)}) + "\n")
+    with pytest.raises(ValueError, match="already holds a corpus of other settings or inputs"):
+        run(books)
+    assert run(books, overwrite=True)["totals"]["documents"] == 61
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["books.jsonl", "out"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_directory_of_something_else_is_never_touched(run, books: Path, tmp_path: Path, overwrite: bool):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("dear")
+    with pytest.raises(ValueError, match="already holds something that is no prepared corpus: choose another"):
+        run(books, overwrite=overwrite)
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "dear"
+
+
+def test_an_error_leaves_nothing_half_written(run, books: Path, tmp_path: Path):
+    with open(books, "a") as file:
+        file.write("{broken\n")
+    with pytest.raises(ValueError, match="books.jsonl:61 must be one JSON object a line"):
+        run(books)
+    assert [p.name for p in tmp_path.iterdir()] == ["books.jsonl"]
+
+
+def test_a_killed_run_leaves_no_output_and_the_next_one_succeeds(run, make_text, tmp_path: Path):
+    code = (
+        "import sys; from data_prep.prepare import *; from data_prep.sources import SourceConfig\n"
+        "if __name__ == '__main__':\n"
+        "    sources = {'code': SourceConfig(path='embedded:code')}\n"
+        f"    prepare(PrepareConfig(output={str(tmp_path / 'out')!r}, sources=sources, workers=2))\n"
+    )
+    (tmp_path / "main.py").write_text(code)
+    environment = {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([sys.executable, tmp_path / "main.py"], env=environment, stderr=subprocess.DEVNULL)
+    staging = tmp_path / ".out.staging"
+    deadline = time.monotonic() + 30
+    while not list(staging.glob("train/.code.bin*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert staging.is_dir() and not (tmp_path / "out").exists()
+    (tmp_path / "one.txt").write_text("".join(make_text(i) for i in range(50)))
+    run(tmp_path / "one.txt", heldout=HeldoutKind.tail)
+    assert (tmp_path / "out" / "manifest.json").is_file() and not staging.exists()
+
+
+def test_two_runs_cannot_write_the_same_output(run, books: Path, tmp_path: Path):
+    code = (
+        "import fcntl, sys\n"
+        "lock = open(sys.argv[1], 'w'); fcntl.flock(lock, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"
+    )
+    (tmp_path / ".out.staging").mkdir()
+    command = [sys.executable, "-c", code, str(tmp_path / ".out.staging" / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        with pytest.raises(ValueError, match="is being prepared by another process"):
+            run(books)
+        holder.stdin.close()
+
+
+def test_a_full_disk_is_noticed_before_writing(run, books: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("data_prep.staging.shutil.disk_usage", lambda place: type("Usage", (), {"free": 1000}))
+    with pytest.raises(ValueError, match=r"prepare.output=.* needs about \d+ bytes, but its disk has 1000"):
+        run(books)
+    assert [p.name for p in tmp_path.iterdir()] == ["books.jsonl"]
+
+
+def test_one_document_cannot_be_split_by_documents(run, make_text, tmp_path: Path):
+    (tmp_path / "one.txt").write_text("".join(make_text(i) for i in range(50)))
+    with pytest.raises(ValueError, match="needs two documents in some source, .* set heldout=tail"):
+        run(tmp_path / "one.txt")
+
+
+def test_a_corpus_that_is_too_small_for_its_vocabulary_says_what_works(run, books: Path):
+    with pytest.raises(ValueError, match=r"prepare.tokenizer.vocab_size=8000 .* use at most \d+, or more text"):
+        run(books, tokenizer=TokenizerConfig())
+
+
+def test_everything_dropped_is_an_error_that_gives_the_reasons(run, books: Path):
+    with pytest.raises(ValueError, match=r"must keep at least one of its 60 documents \(60 too_short\): relax"):
+        run(books, filters=FilterConfig(min_characters=10_000))
+
+
+def test_a_limit_below_the_smallest_document_is_an_error(run, books: Path):
+    with pytest.raises(ValueError, match=r"no document within max_bytes=10 \(60 over_max_bytes\): raise max_bytes"):
+        run(books, max_bytes=10)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"output": ""}, "prepare.output='' must name a directory"),
+        ({"sources": {}}, "prepare.sources={} must hold at least one source"),
+        ({"sources": {"../x": SourceConfig(path="a")}}, "prepare.sources.../x must be named with letters"),
+        ({"max_bytes": -1}, "prepare.max_bytes=-1 must be at least 0"),
+        ({"questions": -1}, "prepare.questions=-1 must be at least 0"),
+        ({"workers": -1}, "prepare.workers=-1 must be at least 0"),
+        ({"heldout_fraction": 0.6}, "prepare.heldout_fraction=0.6 must be from 0 to 0.5"),
+        ({"heldout_fraction": float("nan")}, "prepare.heldout_fraction=nan must be from 0 to 0.5"),
+    ],
+)
+def test_wrong_settings_are_refused(changes: dict, message: str):
+    with pytest.raises(ValueError) as error:
+        PrepareConfig(**changes)
+    assert message in str(error.value)
+
+
+def test_real_books_come_back_unchanged(run, tmp_path: Path):
+    path = ROOT.parent / "shared" / "data" / "pretrain" / "c4_demo.jsonl"
+    if not path.is_file():
+        pytest.skip("this checkout has no shared data")
+    run(path, tokenizer=TokenizerConfig(vocab_size=2000), filters=FilterConfig(max_repeated_line_fraction=0))
+    wanted = {" ".join(json.loads(line)["text"].split()) for line in path.read_text().splitlines()}
+    found = {" ".join(t.split()) for split in ("train", "heldout") for t in texts_of(tmp_path / "out", split)}
+    assert found <= wanted and len(found) > 0.9 * len(wanted)
+    assert np.all(Shard.open(tmp_path / "out" / "train" / "books").lengths > 1)
