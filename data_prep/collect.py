@@ -3,7 +3,7 @@
 Every document read ends in exactly one place: train, held out, or dropped with a reason.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from data_prep.cleaning import Newlines, clean
 from data_prep.deduplication import Deduplicator, content_key
 from data_prep.filters import FilterConfig, reason_to_drop
 from data_prep.sources import Document, Source
-from data_prep.splitting import Budget, choose_heldout, uniform
+from data_prep.splitting import Budget, uniform
 from data_prep.spool import SpoolWriter, read_spool
 from data_prep.workers import Workers
 
@@ -78,10 +78,9 @@ class Collected:
         count["documents"] += 1
         count["bytes"] += num_bytes
 
-    def heldout(self, *, fraction: float, seed: int) -> set[bytes]:
-        """The families of this source that are held out."""
-        families = [kept.family for kept, taken in zip(self.kept, self.taken, strict=True) if taken]
-        return choose_heldout(families, fraction=fraction, seed=seed)
+    def families(self) -> list[bytes]:
+        """The families of the documents that are taken."""
+        return [kept.family for kept, taken in zip(self.kept, self.taken, strict=True) if taken]
 
     def texts(self) -> Iterator[tuple[Kept, str]]:
         """The documents that are taken, from the spool."""
@@ -99,13 +98,23 @@ class Collector:
     seed: int
     deduplicator: Deduplicator = field(default_factory=Deduplicator)
 
-    def collect(self, name: str, source: Source, *, budget: Budget, spool: Path, workers: Workers) -> Collected:
-        """Read a source into a spool; a shuffled one only until the budget is spent."""
+    def collect(
+        self,
+        name: str,
+        source: Source,
+        *,
+        budget: Budget,
+        spool: Path,
+        workers: Workers,
+        advance: Callable[[int], object],
+    ) -> Collected:
+        """Read a source into a spool, a shuffled one only until the budget is spent; tells `advance` the bytes read."""
         collected = Collected(name, spool)
         judge = partial(judge_batch, filters=self.filters, newlines=self.newlines)
         with SpoolWriter(spool) as writer:
             for batch, judged in _with_input(workers, judge, _batches(source.documents(workers))):
                 for document, verdict in zip(batch, judged, strict=True):
+                    advance(verdict.num_bytes)
                     self._place(document, verdict, collected, writer, budget if source.is_shuffled else None)
                     if source.is_shuffled and budget.is_spent:
                         return collected

@@ -5,7 +5,11 @@ import hashlib
 
 def content_key(text: str) -> bytes:
     """128 bits that are equal for texts that differ only in white space."""
-    return hashlib.blake2b(" ".join(text.split()).encode(), digest_size=16).digest()
+    digest = hashlib.blake2b(digest_size=16)
+    for line in text.splitlines():
+        if words := line.split():
+            digest.update(f"{' '.join(words)} ".encode())
+    return digest.digest()
 
 
 class Deduplicator:

@@ -1,8 +1,10 @@
 """Kept texts to token shards: a sample for the tokenizer, then the ids of each document, closed by end-of-text."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from data_prep.workers import Workers
 from mai1.data.shards import ShardWriter
 from mai1.tokenizer.tokenizer import Tokenizer
 
+SPLITS = ("train", "heldout")
 BATCH_CHARACTERS = 1 << 20
 SLICE_CHARACTERS = 16_384
 
@@ -21,16 +24,18 @@ class Part:
 
     split: str
     text: str
+    is_end: bool = True
+    """Whether the document ends here; the segments of a long one before its last do not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """The ids of some texts, joined."""
+    """The ids of a part, closed by end-of-text where the document ends."""
 
-    splits: list[str]
-    lengths: list[int]
-    bytes: list[int]
+    split: str
     ids: np.ndarray
+    num_bytes: int
+    is_end: bool
 
 
 def even_sample(texts: Iterable[str], *, share: float) -> Iterator[str]:
@@ -43,31 +48,65 @@ def even_sample(texts: Iterable[str], *, share: float) -> Iterator[str]:
                 yield text[start : start + SLICE_CHARACTERS]
 
 
-def encode_parts(
-    parts: Iterable[Part], writers: dict[str, ShardWriter], *, tokenizer_directory: Path, workers: Workers
-) -> Iterator[tuple[str, int]]:
-    """Encode texts in the workers and add them to the writer of their split; yields (split, bytes) per text."""
-    encode = partial(encode_batch, tokenizer_directory=str(tokenizer_directory))
-    for encoded in workers.map(encode, _batches(parts)):
-        start = 0
-        for split, length, num_bytes in zip(encoded.splits, encoded.lengths, encoded.bytes, strict=True):
-            writers[split].add(encoded.ids[start : start + length])
-            start += length
-            yield split, num_bytes
+def write_shards(
+    parts: Iterable[Part],
+    directory: Path,
+    name: str,
+    *,
+    tokenizer: Tokenizer,
+    manifest: dict,
+    workers: Workers,
+    advance: Callable[[int], object],
+) -> dict[str, dict[str, int]]:
+    """Encode parts with the tokenizer saved in `directory` and write train/NAME and heldout/NAME.
+
+    Tells `advance` the bytes done; returns {split: {documents, bytes, tokens}}. A split without documents has no shard.
+    """
+    encode = partial(encode_batch, tokenizer_directory=str(directory / "tokenizer"))
+    vocab_size, sums = tokenizer.vocabulary.size, {split: {"documents": 0, "bytes": 0, "tokens": 0} for split in SPLITS}
+    with ExitStack() as stack:
+        writers = {s: stack.enter_context(ShardWriter(directory / s / name, vocab_size=vocab_size)) for s in SPLITS}
+        begun: list[np.ndarray] = []
+        for encoded in chain.from_iterable(workers.map(encode, _batches(_segments(parts, tokenizer)))):
+            begun.append(encoded.ids)
+            sums[encoded.split]["bytes"] += encoded.num_bytes
+            advance(encoded.num_bytes)
+            if encoded.is_end:
+                writers[encoded.split].add(np.concatenate(begun))
+                begun = []
+        for split, writer in writers.items():
+            sums[split] |= {"documents": writer.num_documents, "tokens": writer.num_tokens}
+            if writer.num_documents:
+                writer.close({**manifest, "split": split, "bytes": sums[split]["bytes"]})
+    return sums
 
 
-def encode_batch(parts: list[Part], *, tokenizer_directory: str) -> Encoded:
-    """Ids of some texts, end-of-text after each; runs in a worker."""
+def encode_batch(parts: list[Part], *, tokenizer_directory: str) -> list[Encoded]:
+    """Ids of some parts; runs in a worker."""
     tokenizer = _load(tokenizer_directory)
     rows = tokenizer.encode_batch([part.text for part in parts])
-    ids = np.fromiter((i for row in rows for i in (*row, tokenizer.end_of_text_id)), dtype=np.int32)
-    sizes = [len(part.text.encode()) for part in parts]
-    return Encoded([part.split for part in parts], [len(row) + 1 for row in rows], sizes, ids)
+    return [
+        Encoded(
+            part.split,
+            np.array([*row, tokenizer.end_of_text_id] if part.is_end else row, dtype=np.int32),
+            len(part.text.encode()),
+            part.is_end,
+        )
+        for part, row in zip(parts, rows, strict=True)
+    ]
 
 
 @lru_cache(maxsize=1)
 def _load(directory: str) -> Tokenizer:
     return Tokenizer.load(Path(directory))
+
+
+def _segments(parts: Iterable[Part], tokenizer: Tokenizer) -> Iterator[Part]:
+    """Long texts cut where it changes no id, so that all workers share even a single one and memory stays bounded."""
+    for part in parts:
+        segments = list(tokenizer.segments(part.text))
+        for number, segment in enumerate(segments, start=1):
+            yield Part(part.split, segment, is_end=number == len(segments))
 
 
 def _batches(parts: Iterable[Part]) -> Iterator[list[Part]]:

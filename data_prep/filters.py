@@ -65,8 +65,12 @@ def repeated_line_fraction(text: str) -> float:
 
 
 def _fraction(text: str, is_wanted: Callable[[str], bool]) -> float:
-    dense = "".join(text.split())
-    return sum(map(is_wanted, dense)) / len(dense) if dense else 0.0
+    wanted = visible = 0
+    for line in text.splitlines():  # line by line: the words of a long text at once take ten times its memory
+        dense = "".join(line.split())
+        wanted += sum(map(is_wanted, dense))
+        visible += len(dense)
+    return wanted / visible if visible else 0.0
 
 
 RULES: dict[str, Callable[[str, FilterConfig], bool]] = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from data_prep import embedded, hub
 from data_prep.embedded import EmbeddedSource
 from data_prep.hub import HubSource
-from data_prep.pipeline import Pipeline, PrepareConfig, load_tokenizer
+from data_prep.pipeline import Pipeline, PrepareConfig, embedded_sources, load_tokenizer
 from data_prep.readers import FileSource
 from data_prep.sources import Source, SourceConfig
 from data_prep.staging import FORMAT, MANIFEST, Staging, check_disk, check_output, read_manifest
@@ -26,6 +26,7 @@ DISK_MARGIN_BYTES = 64 << 20
 
 def prepare(config: PrepareConfig, *, progress: bool = True) -> dict:
     """Write the corpus and return its manifest; a finished corpus of the same config and inputs is left as it is."""
+    config = dataclasses.replace(config, sources=config.sources or embedded_sources())
     output = Path(config.output).expanduser().absolute()
     sources = {name: _find_source(name, source, seed=config.seed) for name, source in config.sources.items()}
     fingerprint = _fingerprint(config, sources)

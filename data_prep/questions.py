@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.docstrings import Entry, entries_of
+from data_prep.filters import letter_fraction
 from data_prep.splitting import uniform
 
 MIN_WORDS, MAX_WORDS = 4, 40
@@ -30,10 +31,10 @@ PHRASINGS = {
 
 JUNK = re.compile(
     r"""(?ix)
-    ^ ( see\b | alias | an?\ alias | todo\b | note\b | warning | like\ | refer\ to | stub\b | placeholder | private\b
+    ^ ( alias | an?\ alias | todo\b | note\b | warning | like\ | refer\ to | stub\b | placeholder | private\b
       | not\ implemented | same\ as | overrid | backward | copyright | authors?\b | licen[cs]e | please\b | usage\b
       | this\ (file|is\ an?\ (internal|auto)) | auto-?generated | tests?\ (for|case|suite) | unit\ test )
-    | deprecated | \binternal\b | see\ (also|:|the\ doc|documentation|help|`) | \b(todo|fixme|xxx)\b
+    | deprecated | \binternal\b | \bsee\b | \b(todo|fixme|xxx)\b
     | >>> | https?:// | \.\.\ \w+:: | ::\s*$ | \bself\. | \\[a-z(\[] | [$|<>{}] | \b(e\.g|i\.e)\.?$
     """
 )
@@ -79,8 +80,8 @@ def answer_from(entry: Entry) -> str:
     words = answer.split()
     if not MIN_WORDS <= len(words) <= MAX_WORDS or JUNK.search(answer) or answer.count("`") % 2:
         return ""
-    letters = sum(map(str.isalpha, answer)) / len(answer)
-    return answer if letters > 0.65 and answer.isascii() and answer[0].isupper() and answer.endswith(".") else ""
+    is_english = letter_fraction(answer) > 0.75 and answer.isascii() and answer[0].isupper() and answer.endswith(".")
+    return answer if is_english else ""
 
 
 def write_questions(

@@ -22,7 +22,7 @@ from data_prep.workers import Workers
 
 TEXT_ENDINGS = (".txt", ".md", ".rst")
 RECORD_ENDINGS = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
-MAX_TEXT_BYTES = 512 << 20
+MAX_TEXT_BYTES = 256 << 20
 """A text file is one document and is read whole."""
 
 MAX_LINE_BYTES = 64 << 20

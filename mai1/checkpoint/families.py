@@ -20,6 +20,31 @@ class Family(Enum):
     mixtral = "MixtralForCausalLM"
 
 
+NEEDED = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "num_experts",
+    "num_experts_per_tok",
+    "max_position_embeddings",
+    "rope_theta",
+    "rms_norm_eps",
+)
+"""Keys of config.json that are never guessed: what is assumed without them differs between architectures."""
+
+NEEDED_OF_FAMILY = {
+    Family.glm4_moe: ("n_shared_experts", "moe_intermediate_size", "first_k_dense_replace", "norm_topk_prob"),
+    Family.qwen3_moe: ("moe_intermediate_size",),
+}
+"""The same for one architecture."""
+
+NAMES_OF_NUM_EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts")
+"""Every release of transformers writes another one."""
+
+
 def family_of(config: ModelConfig) -> Family:
     """The architecture that expresses this model exactly; ValueError names what none can."""
     moe, qk_norm = config.moe, config.attention.qk_norm
@@ -117,6 +142,9 @@ def _family_keys(family: Family, config: ModelConfig) -> dict:
                 "routed_scaling_factor": moe.scaling_factor,
                 "n_group": moe.num_groups,
                 "topk_group": moe.top_groups,
+                # stated under both its names: runtimes assume one layer for predicting further tokens
+                "num_nextn_predict_layers": 0,
+                "num_mtp_layers": 0,
             }
         case Family.qwen3_moe:
             return {
@@ -150,6 +178,8 @@ def _family_keys(family: Family, config: ModelConfig) -> dict:
 
 def from_hf_config(hf: dict, *, where: str) -> ModelConfig:
     """Our model from a config.json's content; ValueError names any feature we do not have."""
+    if not isinstance(hf, dict):
+        raise ValueError(f"{where}: must hold a JSON object, not {type(hf).__name__}: use another checkpoint")
     try:
         family = Family(hf["architectures"][0])
     except (KeyError, IndexError, TypeError, ValueError):
@@ -157,10 +187,15 @@ def from_hf_config(hf: dict, *, where: str) -> ModelConfig:
         raise ValueError(
             f"{where}: architectures={hf.get('architectures')} is not one that mai1 trains: use {known}"
         ) from None
-    _refuse_unknown_features(hf, where=where)
+    _refuse_unknown_features(hf, family, where=where)
     rope = hf.get("rope_parameters") or {}
+    num_experts = next((hf[key] for key in NAMES_OF_NUM_EXPERTS if hf.get(key) is not None), None)
+    hf = {"rope_theta": rope.get("rope_theta")} | hf | {"num_experts": num_experts}
+    for key in NEEDED + NEEDED_OF_FAMILY.get(family, ()):
+        if not isinstance(hf.get(key), int | float):
+            raise ValueError(f"{where}: {key} is missing or no number: use a complete config.json")
     moe = MoEConfig(
-        num_experts=_first(hf, "n_routed_experts", "num_local_experts", "num_experts"),
+        num_experts=hf["num_experts"],
         top_k=hf["num_experts_per_tok"],
         expert_width=hf.get("moe_intermediate_size") or hf["intermediate_size"],
         num_shared_experts=hf.get("n_shared_experts") or 0,
@@ -173,7 +208,7 @@ def from_hf_config(hf: dict, *, where: str) -> ModelConfig:
     heads = hf["num_attention_heads"]
     attention = AttentionConfig(
         num_heads=heads,
-        num_kv_heads=hf.get("num_key_value_heads") or heads,
+        num_kv_heads=hf["num_key_value_heads"],
         head_dim=hf.get("head_dim") or hf["hidden_size"] // heads,
         qk_norm=_qk_norm(family, hf),
     )
@@ -184,7 +219,7 @@ def from_hf_config(hf: dict, *, where: str) -> ModelConfig:
         num_dense_layers=_num_dense_layers(family, hf, where=where),
         dense_width=hf["intermediate_size"],
         max_positions=hf["max_position_embeddings"],
-        rope_theta=rope.get("rope_theta") or hf.get("rope_theta", 10000.0),
+        rope_theta=rope.get("rope_theta") or hf["rope_theta"],
         norm_eps=hf["rms_norm_eps"],
         tie_embeddings=hf.get("tie_word_embeddings", False),
         init_std=hf.get("initializer_range", 0.02),
@@ -193,25 +228,21 @@ def from_hf_config(hf: dict, *, where: str) -> ModelConfig:
     )
 
 
-def _refuse_unknown_features(hf: dict, *, where: str) -> None:
+def _refuse_unknown_features(hf: dict, family: Family, *, where: str) -> None:
     rope = hf.get("rope_parameters") or hf.get("rope_scaling") or {}
-    partial = rope.get("partial_rotary_factor", hf.get("partial_rotary_factor", 1.0))
-    if hf.get("architectures") == [Family.glm4_moe.value] and "partial_rotary_factor" not in {**hf, **rope}:
-        partial = 0.5  # what transformers assumes for GLM when it is not said
-    features = {
-        "auto_map": bool(hf.get("auto_map")),
-        "attention_bias": bool(hf.get("attention_bias")),
-        "sliding_window": bool(hf.get("sliding_window")) and hf.get("use_sliding_window", True),
-        "clip_qkv": hf.get("clip_qkv") is not None,
-        "rope_type": rope.get("rope_type", rope.get("type", "default")) != "default",
-        "partial_rotary_factor": partial != 1.0,
-        "hidden_act": hf.get("hidden_act", "silu") != "silu",
-        "quantization_config": bool(hf.get("quantization_config")),
-        "num_nextn_predict_layers": bool(hf.get("num_nextn_predict_layers")),
+    assumed_partial = 0.5 if family is Family.glm4_moe else 1.0  # what transformers assumes when it is not said
+    stated = {
+        "rope_type": rope.get("rope_type", rope.get("type", "default")),
+        "partial_rotary_factor": rope.get("partial_rotary_factor", hf.get("partial_rotary_factor", assumed_partial)),
+        "hidden_act": hf.get("hidden_act", "silu"),
+        "sliding_window": hf.get("sliding_window") if hf.get("use_sliding_window", True) else None,
     }
-    for key, is_used in features.items():
-        if is_used:
-            raise ValueError(f"{where}: {key}={hf.get(key, rope.get(key))} is a feature that mai1 does not have")
+    unsupported = ("auto_map", "attention_bias", "clip_qkv", "quantization_config", "num_nextn_predict_layers")
+    stated |= {key: hf.get(key) for key in unsupported}
+    supported = {"rope_type": "default", "partial_rotary_factor": 1.0, "hidden_act": "silu"}
+    for key, value in stated.items():
+        if value and value != supported.get(key):
+            raise ValueError(f"{where}: {key}={value} is a feature that mai1 does not have")
 
 
 def _qk_norm(family: Family, hf: dict) -> QKNorm:
@@ -228,12 +259,11 @@ def _qk_norm(family: Family, hf: dict) -> QKNorm:
 
 def _num_dense_layers(family: Family, hf: dict, *, where: str) -> int:
     if family is Family.glm4_moe:
-        return hf.get("first_k_dense_replace", 0)
-    dense = hf.get("mlp_only_layers") or []
-    if dense != list(range(len(dense))) or hf.get("decoder_sparse_step", 1) != 1:
-        raise ValueError(f"{where}: dense layers {dense} among the sparse ones: mai1 has dense layers only in front")
+        return hf["first_k_dense_replace"]
+    dense, sparse_step = hf.get("mlp_only_layers") or [], hf.get("decoder_sparse_step", 1)
+    if dense != list(range(len(dense))) or sparse_step != 1:
+        raise ValueError(
+            f"{where}: mlp_only_layers={dense} with decoder_sparse_step={sparse_step} puts dense layers among the sparse "
+            "ones: mai1 has them only in front"
+        )
     return len(dense)
-
-
-def _first(hf: dict, *keys: str) -> int:
-    return next(hf[key] for key in keys if hf.get(key) is not None)

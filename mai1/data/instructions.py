@@ -1,6 +1,6 @@
 """Conversations from files people have: messages, alpaca and prompt/completion, as .jsonl or .json.
 
-Everything becomes a list of `{"role", "content"}` messages; what cannot is refused with its place in the file.
+A .json file holds a list of conversations or just one; messages may also stand in a bare list. Everything becomes a list of `{"role", "content"}` messages; what cannot is refused with its place in the file.
 """
 
 import json
@@ -27,6 +27,8 @@ def read_conversations(path: Path) -> list[list[dict]]:
 
 def to_messages(record: object) -> list[dict]:
     """One record of any of the three shapes as messages."""
+    if isinstance(record, list):
+        return [_message(message) for message in _list(record)]
     if not isinstance(record, dict):
         raise ValueError("a conversation must be a JSON object with messages, instruction/output or prompt/completion")
     if "messages" in record:
@@ -48,8 +50,11 @@ def to_messages(record: object) -> list[dict]:
 
 def _records(path: Path) -> Iterator[tuple[str, object]]:
     if path.suffix == ".json":
-        text = _decode(path.read_bytes(), str(path))
-        for number, record in enumerate(_list(_parse(text, str(path))), start=1):
+        content = _parse(_decode(path.read_bytes(), str(path)), str(path))
+        if not isinstance(content, list) or _is_message(content[0] if content else None):
+            yield str(path), content
+            return
+        for number, record in enumerate(content, start=1):
             yield f"{path}, entry {number}", record
         return
     with open(path, "rb") as file:
@@ -77,12 +82,17 @@ def _parse(text: str, where: str) -> object:
 
 def _list(value: object) -> list:
     if not isinstance(value, list) or not value:
-        raise ValueError(f"a non-empty JSON list is needed, not {type(value).__name__}")
+        found = "an empty one" if value == [] else type(value).__name__
+        raise ValueError(f"a non-empty JSON list is needed, not {found}")
     return value
 
 
+def _is_message(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("role"), str)
+
+
 def _message(message: object) -> dict:
-    if not isinstance(message, dict) or not isinstance(message.get("role"), str):
+    if not _is_message(message):
         raise ValueError("every message needs a role")
     return {"role": message["role"], "content": _text(message, "content")}
 

@@ -32,7 +32,7 @@ class TokenStream:
     @property
     def fingerprint(self) -> str:
         """Changes when the shards, the sequence length or the seed do: then a resumed run would see other tokens."""
-        parts = [f"{shard.stem.name}:{shard.manifest['sha256']['bin']}" for shard in self.shards]
+        parts = [(shard.stem.name, sorted(shard.manifest["sha256"].items())) for shard in self.shards]
         text = f"{parts} T={self.sequence_length} seed={self.seed}"
         return hashlib.sha256(text.encode()).hexdigest()
 

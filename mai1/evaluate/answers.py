@@ -46,6 +46,7 @@ def answer_questions(
     rows_at_once: int = 16,
 ) -> tuple[AnswerFigures, list[Answer]]:
     """Ask the model everything before each conversation's last message and compare with that message."""
+    check_questions(conversations)
     model.eval()
     vocabulary = tokenizer.vocabulary
     stop_ids = [vocabulary.control_id("<|end|>"), tokenizer.end_of_text_id]
@@ -61,6 +62,17 @@ def answer_questions(
             answers.append(Answer(messages[-2]["content"], reference, completion, word_f1(completion, reference)))
     mean_f1 = sum(answer.score for answer in answers) / len(answers)
     return AnswerFigures(len(answers), loss_sum / num_targets, mean_f1), answers
+
+
+def check_questions(conversations: list[list[dict]]) -> None:
+    """Refuse conversations whose last message is no answer."""
+    for number, messages in enumerate(conversations, start=1):
+        roles = [message["role"] for message in messages]
+        if len(roles) < 2 or roles[-1] != "assistant":
+            raise ValueError(
+                f"conversation {number} must end with a question and the assistant's answer, but its roles are "
+                f"{', '.join(roles)}: cut it after an answer"
+            )
 
 
 def word_f1(completion: str, reference: str) -> float:

@@ -32,7 +32,8 @@ def compose_config(command: str, schema: type[Config], overrides: list[str]) -> 
         with initialize_config_dir(str(config_directory()), version_base=None):
             composed = compose(command, overrides)
         _refuse_targets(composed)
-        return OmegaConf.to_object(composed)
+        # once more into the schema: a section that was deleted and added again has lost its types
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), composed))
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(_explain(error, command, key_names(schema), overrides)) from None
 

@@ -10,6 +10,7 @@ from mai1.data.instructions import read_conversations
 from mai1.data.loader import Rows
 from mai1.data.shards import Shard
 from mai1.data.stream import TokenStream
+from mai1.evaluate.answers import check_questions
 from mai1.tokenizer.chat import encode_chat
 from mai1.tokenizer.tokenizer import Tokenizer
 
@@ -72,6 +73,7 @@ def open_instructions(
         return StageData(tokenizer, rows, [], [], questions=[])
     held = _pack(heldout, tokenizer, sequence_length=sequence_length, seed=seed)
     questions = read_conversations(heldout)
+    check_questions(questions)  # here, where every rank refuses alike, and not when rank 0 asks them
     answer_bytes = sum(len(m["content"].encode()) for q in questions for m in q if m["role"] == "assistant")
     kept = held.rows[: heldout_rows or None]
     source = HeldoutSource(

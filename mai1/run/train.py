@@ -279,8 +279,9 @@ def _with_vocabulary(config: ModelConfig, tokenizer: Tokenizer) -> ModelConfig:
 
 def _refuse_other_shape(config: ModelConfig, init_from: Path) -> None:
     mine, theirs = plain(config), plain(read_model_config(init_from))
-    if mine != theirs:
-        differing = [key for key in mine if mine[key] != theirs[key]]
+    unused = () if config.num_dense_layers else ("dense_width",)  # some families' config.json has no place for it
+    differing = [key for key in mine if mine[key] != theirs[key] and key not in unused]
+    if differing:
         raise ValueError(
             f"model.{differing[0]}={json.dumps(mine[differing[0]])} but {init_from} has "
             f"{json.dumps(theirs[differing[0]])}: a run starts only from weights of its own shape"

@@ -5,6 +5,7 @@ the text itself is therefore cut out before and written as its three byte pieces
 """
 
 import hashlib
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +17,7 @@ MODEL_FILE = "tokenizer.model"
 VOCABULARY_FILE = "vocabulary.json"
 MAX_MODEL_BYTES = 64 << 20
 MAX_VOCABULARY_BYTES = 1 << 20
+SEGMENT_CHARACTERS = 1 << 16
 SPACE = "\u2581"
 """How SentencePiece writes a space."""
 
@@ -32,6 +34,7 @@ class Tokenizer:
                 "of the SentencePiece model: the two files belong to different tokenizers"
             )
         self._bytes_of_id = _bytes_of_pieces(self._processor)
+        self._joined_pairs = {piece[i : i + 2] for piece, _ in self.pieces() for i in range(len(piece) - 1)}
         self._space_mark_ids = [self._byte_id(byte) for byte in SPACE.encode()]
         self.end_of_text_id = vocabulary.control_id(END_OF_TEXT)
         self.pad_id = vocabulary.control_id(PAD)
@@ -84,6 +87,20 @@ class Tokenizer:
                 raise ValueError(f"token id {token_id} must be at least 0 and below {self.vocabulary.size}")
         return b"".join(parts).decode("utf-8", errors="replace")
 
+    def segments(self, text: str) -> Iterator[str]:
+        """Cut a text into parts of bounded length whose ids, joined, are the ids of the whole.
+
+        A cut is exact between two characters that stand side by side in no piece: then no piece can span it.
+        """
+        start = 0
+        while len(text) - start > SEGMENT_CHARACTERS:
+            end = start + SEGMENT_CHARACTERS
+            while end < len(text) and text[end - 1 : end + 1].replace(" ", SPACE) in self._joined_pairs:
+                end += 1
+            yield text[start:end]
+            start = end
+        yield text[start:]
+
     def pieces(self) -> list[tuple[str, float]]:
         """Every text piece as SentencePiece writes it and its score, in the order of the ids."""
         return [
@@ -92,11 +109,12 @@ class Tokenizer:
 
     def _encode(self, text: str) -> list[int]:
         text.encode("utf-8")  # a lone surrogate must fail here: SentencePiece would replace it
-        if SPACE not in text:
-            return self._processor.encode(text)
         ids: list[int] = []
         for number, part in enumerate(text.split(SPACE)):
-            ids += (self._space_mark_ids if number else []) + self._processor.encode(part)
+            if number:
+                ids += self._space_mark_ids
+            for segment in self.segments(part):
+                ids += self._processor.encode(segment)
         return ids
 
     def _byte_id(self, byte: int) -> int:

@@ -184,7 +184,8 @@ class Trainer:
                     "kind": "heldout",
                     "step": self.state.step,
                     "tokens": self.state.tokens,
-                    **asdict(mean),
+                    "loss": mean.loss,
+                    "bits_per_byte": mean.bits_per_byte,
                     "sources": {name: asdict(loss) for name, loss in losses.items()},
                 }
             )

@@ -26,7 +26,9 @@ def stem(tmp_path: Path) -> Path:
     return tmp_path / "some.name"
 
 
-@pytest.mark.parametrize(("vocab_size", "dtype"), [(300, "uint16"), (65_499, "uint16"), (65_500, "int32"), (200_000, "int32")])
+@pytest.mark.parametrize(
+    ("vocab_size", "dtype"), [(300, "uint16"), (65_499, "uint16"), (65_500, "int32"), (200_000, "int32")]
+)
 def test_a_shard_reads_back_what_was_written(tmp_path: Path, vocab_size: int, dtype: str):
     documents = make_documents(vocab_size=vocab_size)
     write(tmp_path / "s", documents, vocab_size=vocab_size)

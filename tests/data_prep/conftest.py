@@ -8,10 +8,11 @@ from data_prep.prepare import PrepareConfig, prepare
 from data_prep.sources import SourceConfig
 from mai1.tokenizer.training import TokenizerConfig
 
-WORDS = (
+SENTENCE = (
     "the river runs past old houses where people trade bread salt and iron for stories about distant islands while "
     "careful builders measure wood and draw new plans because winter storms come early and every roof needs repair"
-).split()
+)
+WORDS = SENTENCE.split()
 
 
 def text_of_number(number: int, *, num_words: int = 60) -> str:

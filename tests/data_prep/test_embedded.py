@@ -1,10 +1,11 @@
 import ast
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
-from data_prep.docstrings import docstring_document, entries_of
+from data_prep.docstrings import Entry, docstring_document, entries_of
 from data_prep.embedded import KINDS, EmbeddedFile, EmbeddedSource, documents_of_file
 from data_prep.questions import MAX_WORDS, answer_from, pairs_of, write_questions
 from data_prep.workers import Workers
@@ -48,7 +49,9 @@ def document() -> str:
 
 def test_a_module_becomes_headings_with_full_names_and_what_they_say(document: str):
     assert document.startswith("# module `harbour.boats`\n\nTools for boats.\n\nThey float.\n\n## function ")
-    assert "## function `harbour.boats.steer`\n\n    steer(boat, degrees, *ropes, gently, **extra)\n\nTurn the" in document
+    assert (
+        "## function `harbour.boats.steer`\n\n    steer(boat, degrees, *ropes, gently, **extra)\n\nTurn the" in document
+    )
     assert "## method `harbour.boats.Boat.anchor`\n\n    anchor(depth)\n\nDrop the anchor" in document
     assert "Secret" not in document and "Not shown" not in document
 
@@ -63,6 +66,29 @@ def test_the_entries_of_a_document_come_back(document: str):
     ]
     assert entries[1].text.startswith("Turn the boat by some degrees.\n\nReturns\n")
     assert entries[2].text == "A vessel that carries people over water."
+
+
+def test_texts_attached_to_compiled_functions_are_documented_under_their_public_names():
+    source = '''
+"""Texts for compiled functions: the modules that hold them are written in another language than this one is."""
+add_docstr(torch.turn, r"""
+turn(input, *, out=None) -> Tensor
+
+Turn the {{input}} around.
+
+Args:
+    {input}
+    degrees (int): how far
+""".format(**common))
+add_newdoc("numpy._core.multiarray", "float", """Make an array float on water.""")
+add_newdoc("numpy._core", "boat", ("mast", """The mast of the boat."""))
+add_newdoc(name, "unknown", text)
+'''
+    document = docstring_document(source, module="m._docs")
+    entries = {entry.name: entry.text for entry in entries_of(document)}
+    assert set(entries) == {"m._docs", "torch.turn", "numpy.float", "numpy.boat.mast"}
+    assert entries["torch.turn"] == "Turn the {input} around.\n\nArgs:\n    degrees (int): how far"
+    assert "## function `torch.turn`\n\n    turn(input, *, out=None) -> Tensor\n\nTurn the" in document
 
 
 def test_a_module_that_says_little_makes_no_document():
@@ -102,19 +128,19 @@ def test_questions_name_the_thing_and_answers_say_what_it_does(document: str):
     ],
 )
 def test_answers_are_plain_sentences_or_nothing(text: str, answer: str):
-    source = f'"""Doc."""\ndef thing():\n    """{text}"""\n' + f'\ndef other():\n    """{"Filler text. " * 20}"""\n'
-    entry = next(e for e in entries_of(docstring_document(source, module="m")) if e.name != "m" or not text)
-    assert answer_from(entry) == answer if text else True
+    assert answer_from(Entry("function", "m.thing", text)) == answer
 
 
 def test_no_question_or_answer_repeats_and_sides_share_none(tmp_path: Path):
-    documents = [docstring_document(SOURCE, module=f"m{i}") for i in range(5)] + [
-        docstring_document(SOURCE.replace("boat", "ship").replace("water", "sea").replace("anchor", "chain"), module="n")
-    ]
-    pairs = [("heldout" if i == 5 else "train", pair) for i, d in enumerate(documents) for pair in pairs_of(d, seed=0)]
+    ships = SOURCE.replace("boat", "ship").replace("water", "sea").replace("anchor", "chain")
+    documents = [docstring_document(SOURCE, module=f"m{i}") for i in range(5)]
+    pairs = [("train", pair) for document in documents for pair in pairs_of(document, seed=0)]
+    pairs += [("heldout", pair) for pair in pairs_of(docstring_document(ships, module="n"), seed=0)]
     counts = write_questions(pairs, tmp_path / "instruct", max_pairs=100, source="s", seed=0)
     lines = [(tmp_path / "instruct" / f"{split}.jsonl").read_text().splitlines() for split in ("train", "heldout")]
-    assert counts == {"train": len(lines[0]), "heldout": len(lines[1])} == {"train": 4, "heldout": 4}
+    answers = [json.loads(line)["messages"][1]["content"] for line in lines[0] + lines[1]]
+    assert len(set(answers)) == len(answers)
+    assert counts == {"train": len(lines[0]), "heldout": len(lines[1])} == {"train": 3, "heldout": 3}
 
 
 @pytest.fixture(scope="module")

@@ -143,6 +143,15 @@ def test_tail_holds_out_the_end_of_one_long_text(run, make_text, tmp_path: Path)
     assert train == [text[: int(0.9 * len(text))]] and train[0] + heldout[0] == text
 
 
+def test_a_long_document_is_encoded_in_segments_and_written_as_one(run, make_text, tmp_path: Path, monkeypatch):
+    text = "".join(make_text(i) for i in range(50))
+    (tmp_path / "one.txt").write_text(text)
+    run(tmp_path / "one.txt", heldout=HeldoutKind.tail)
+    monkeypatch.setattr("mai1.tokenizer.tokenizer.SEGMENT_CHARACTERS", 100)
+    run(tmp_path / "one.txt", heldout=HeldoutKind.tail, output=str(tmp_path / "cut"))
+    assert hashes_of(tmp_path / "out") == hashes_of(tmp_path / "cut")
+
+
 def test_char_tokenizer_gives_one_token_a_character(run, make_text, tmp_path: Path):
     text = "".join(make_text(i) for i in range(50))
     (tmp_path / "one.txt").write_text(text)
@@ -269,7 +278,6 @@ def test_a_limit_below_the_smallest_document_is_an_error(run, books: Path):
     ("changes", "message"),
     [
         ({"output": ""}, "prepare.output='' must name a directory"),
-        ({"sources": {}}, "prepare.sources={} must hold at least one source"),
         ({"sources": {"../x": SourceConfig(path="a")}}, "prepare.sources.../x must be named with letters"),
         ({"max_bytes": -1}, "prepare.max_bytes=-1 must be at least 0"),
         ({"questions": -1}, "prepare.questions=-1 must be at least 0"),

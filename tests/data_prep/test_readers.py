@@ -112,7 +112,10 @@ def test_what_is_no_utf8_text_is_refused_with_its_offset(tmp_path: Path):
         (b"{broken", "a.jsonl:2 must be one JSON object a line"),
         (b"[" * 100_000, "a.jsonl:2 must be one JSON object a line"),
         (b"[1]", "a.jsonl:2 must be a JSON object, but is list"),
-        (b'{"body": "x", "id": 1}', "a.jsonl:2 must have the field 'text', but has 'body', 'id': set text_field to one"),
+        (
+            b'{"body": "x", "id": 1}',
+            "a.jsonl:2 must have the field 'text', but has 'body', 'id': set text_field to one",
+        ),
         (b"{}", "a.jsonl:2 must have the field 'text', but has none"),
         (b'{"text": 5}', "a.jsonl:2 must have text in 'text', but has int"),
     ],
@@ -149,7 +152,6 @@ def test_truncated_parquet_and_missing_columns_are_refused(tmp_path: Path):
     assert "a.parquet must be a complete Parquet file" in message_of(read, path, "body")
 
 
-@pytest.mark.slow
 def test_a_local_data_set_is_read_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))

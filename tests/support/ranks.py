@@ -30,7 +30,9 @@ def run_ranks(function: Callable, num_ranks: int, *arguments: object, timeout_s:
             try:
                 rank, value, error = results.get(timeout=1.0)
             except queue.Empty:
-                assert time.monotonic() < deadline, f"only ranks {sorted(found)} of {num_ranks} finished in {timeout_s} s"
+                assert time.monotonic() < deadline, (
+                    f"only ranks {sorted(found)} of {num_ranks} finished in {timeout_s} s"
+                )
                 dead = [r for r, p in enumerate(processes) if p.exitcode not in (None, 0) and r not in found]
                 assert not dead, f"ranks {dead} died with {[processes[r].exitcode for r in dead]}"
                 continue

@@ -40,7 +40,9 @@ def family_configs() -> dict[str, ModelConfig]:
     width = {"num_heads": 4, "num_kv_heads": 2, "head_dim": 16, "qk_norm": QKNorm.width}
     return {
         "glm4_moe": tiny_model_config(tie_embeddings=True),
-        "glm4_moe_groups": tiny_model_config(moe={"num_groups": 4, "top_groups": 2}, attention={"qk_norm": QKNorm.none}),
+        "glm4_moe_groups": tiny_model_config(
+            moe={"num_groups": 4, "top_groups": 2}, attention={"qk_norm": QKNorm.none}
+        ),
         "qwen3_moe": tiny_model_config(moe=softmax | {"normalize_weights": False}),
         "olmoe": tiny_model_config(moe=softmax | {"normalize_weights": False}, attention=width, num_dense_layers=0),
         "mixtral": tiny_model_config(moe=softmax, attention={"qk_norm": QKNorm.none}, num_dense_layers=0),
@@ -93,9 +95,7 @@ def tiny_trainer(
     loader = Loader(rows, batch, rank=world.rank, world_size=world.size, end_of_text_id=END_OF_TEXT)
     engine = Engine(
         transformer,
-        EngineConfig(
-            zero_stage=zero_stage, expert_parallel=expert_parallel, precision=precision, recompute=recompute
-        ),
+        EngineConfig(zero_stage=zero_stage, expert_parallel=expert_parallel, precision=precision, recompute=recompute),
         optim,
         world=world,
         microbatch=microbatch,

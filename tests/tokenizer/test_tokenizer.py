@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mai1.tokenizer.tokenizer import MODEL_FILE, VOCABULARY_FILE, Tokenizer
+from mai1.tokenizer.tokenizer import MODEL_FILE, SPACE, VOCABULARY_FILE, Tokenizer
 from mai1.tokenizer.training import TokenizerConfig, TokenizerKind, split_sentences, train_tokenizer
 
 
@@ -25,6 +25,16 @@ def test_a_file_of_other_languages_comes_back_byte_for_byte(tokenizer: Tokenizer
 def test_a_very_long_line_comes_back(tokenizer: Tokenizer):
     text = "word and  " * 30_000
     assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_long_texts_are_cut_where_it_changes_no_id(tokenizer: Tokenizer, monkeypatch, real_texts, random_texts):
+    texts = [text for text in real_texts[:20] + random_texts[:800] if SPACE not in text]
+    whole = tokenizer.encode_batch(texts)
+    for num_characters in (1, 7, 100):
+        monkeypatch.setattr("mai1.tokenizer.tokenizer.SEGMENT_CHARACTERS", num_characters)
+        assert ["".join(tokenizer.segments(text)) for text in texts] == texts
+        assert tokenizer.encode_batch(texts) == whole
+    assert max(len(list(tokenizer.segments(text))) for text in texts) > 100
 
 
 def test_control_tokens_never_come_out_of_raw_text(tokenizer: Tokenizer, nasty_texts, random_texts):
@@ -148,7 +158,9 @@ def test_wrong_settings_are_refused(changes: dict, message: str):
 
 def test_too_small_a_corpus_names_a_vocab_size_that_works():
     text = "the quick brown fox jumps over the lazy dog\n"
-    with pytest.raises(ValueError, match=r"prepare.tokenizer.vocab_size=8000 .*: use at most \d+, or more text") as error:
+    with pytest.raises(
+        ValueError, match=r"prepare.tokenizer.vocab_size=8000 .*: use at most \d+, or more text"
+    ) as error:
         train_tokenizer(iter([text]), TokenizerConfig())
     most = int(str(error.value).split("use at most ")[1].split(",")[0])
     assert train_tokenizer(iter([text]), TokenizerConfig(vocab_size=most)).vocabulary.text_size == most

@@ -1,0 +1,39 @@
+# make install   set up .venv with everything pinned
+# make smoke     the whole path on real text: prepare, pretrain, resume, tune, answer, reload in transformers
+# make test      all tests
+# make check     style and layout
+# make bench     the benchmarks behind the README's figures
+
+PYTHON ?= python3
+VENV   ?= .venv
+PIP    := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+DONE   := $(VENV)/.installed
+
+.PHONY: install smoke test check bench clean
+
+install: $(DONE)
+
+# torch comes first: DeepSpeed's build looks for it, and a CPU build that is there already is kept.
+$(DONE): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) torch setuptools wheel
+	$(PIP) --no-build-isolation deepspeed
+	$(PIP) --no-build-isolation --editable '.[dev]'
+	touch $@
+
+smoke: $(DONE)
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" launch/smoke.sh
+
+test: $(DONE)
+	$(VENV)/bin/python -m pytest
+
+check: $(DONE)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/python -m pytest tests/test_house.py tests/test_configs.py
+
+bench: $(DONE)
+	$(VENV)/bin/python benchmarks/learning.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,88 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from mai1.data import instructions
+from mai1.data.instructions import read_conversations, to_messages
+
+ASK, ANSWER = {"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}
+
+
+def write(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"messages": [ASK, ANSWER]},
+        [ASK, ANSWER],
+        {"instruction": "Why?", "output": "Because."},
+        {"instruction": "Why?", "input": "", "output": "Because."},
+        {"prompt": "Why?", "completion": "Because.", "source": "book"},
+        {"messages": [ASK | {"name": "x"}, ANSWER], "prompt": "ignored", "completion": "ignored"},
+    ],
+)
+@pytest.mark.parametrize("ending", ["json", "jsonl"])
+def test_every_shape_becomes_the_same_messages(tmp_path: Path, record: object, ending: str):
+    lines = [record, {"messages": [ASK]}]
+    content = json.dumps(lines) if ending == "json" else "\n\n".join(map(json.dumps, lines))
+    assert read_conversations(write(tmp_path, f"c.{ending}", content)) == [[ASK, ANSWER], [ASK]]
+
+
+@pytest.mark.parametrize("content", [[ASK, ANSWER], {"messages": [ASK, ANSWER]}])
+def test_a_json_file_may_be_one_conversation(tmp_path: Path, content: object):
+    assert read_conversations(write(tmp_path, "c.json", json.dumps(content))) == [[ASK, ANSWER]]
+
+
+def test_the_input_of_alpaca_follows_the_instruction():
+    record = {"instruction": "Add.", "input": "1 + 1", "output": "2"}
+    assert to_messages(record)[0] == {"role": "user", "content": "Add.\n\n1 + 1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error"),
+    [
+        ("c.jsonl", "", r"c\.jsonl is empty: it needs at least one conversation"),
+        ("c.jsonl", "\n\n{]", r"c\.jsonl:3 is not JSON \(.*\): correct it"),
+        ("c.jsonl", b"{}\n\xff", r"c\.jsonl:1: fields \(none\) are none of messages"),
+        (
+            "c.jsonl",
+            b'{"prompt": "a", "completion": "b"}\n\xff',
+            r"c\.jsonl:2 is not UTF-8 at byte 0: convert the file",
+        ),
+        (
+            "c.jsonl",
+            '{"prompt": "a"}',
+            "c.jsonl:1: fields prompt are none of messages, instruction/output, prompt/completion",
+        ),
+        ("c.jsonl", '{"prompt": "a", "completion": 3}', "c.jsonl:1: completion must be a string, not int"),
+        ("c.jsonl", '{"instruction": null, "output": "b"}', "instruction must be a string, not NoneType"),
+        ("c.jsonl", '{"instruction": "a", "input": ["b"], "output": "c"}', "input must be a string, not list"),
+        ("c.jsonl", '{"messages": []}', "a non-empty JSON list is needed, not an empty one"),
+        ("c.jsonl", '{"messages": "hi"}', "a non-empty JSON list is needed, not str"),
+        ("c.jsonl", '{"messages": [{"content": "x"}]}', "every message needs a role"),
+        ("c.jsonl", '{"messages": [{"role": "user", "content": null}]}', "content must be a string, not NoneType"),
+        ("c.jsonl", "7", "c.jsonl:1: a conversation must be a JSON object with messages"),
+        ("c.jsonl", "[" * 100_000, r"c\.jsonl:1 is not JSON"),
+        ("c.json", '{"messages": []}', "c.json: a non-empty JSON list is needed, not an empty one"),
+        ("c.json", "[]", "c.json is empty"),
+        ("c.json", "[[]]", "c.json, entry 1: a non-empty JSON list is needed, not an empty one"),
+        ("c.json", "[1]", "c.json, entry 1: a conversation must be a JSON object"),
+        ("c.json", b"\xff", r"c\.json is not UTF-8 at byte 0"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_its_place(tmp_path: Path, name: str, content: str | bytes, error: str):
+    with pytest.raises(ValueError, match=error):
+        read_conversations(write(tmp_path, name, content))
+
+
+def test_a_missing_file_and_an_endless_line_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(ValueError, match="no.jsonl does not exist: name a .jsonl or .json file"):
+        read_conversations(tmp_path / "no.jsonl")
+    monkeypatch.setattr(instructions, "MAX_LINE_BYTES", 40)
+    with pytest.raises(ValueError, match=r"c\.jsonl:2 is longer than 40 bytes: split the conversation"):
+        read_conversations(write(tmp_path, "c.jsonl", '{"prompt": "a", "completion": "b"}\n' + "x" * 41))

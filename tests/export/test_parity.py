@@ -1,0 +1,69 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from mai1.checkpoint.families import to_hf_config
+from mai1.checkpoint.inference import load_model
+from mai1.checkpoint.weights import plan_model_files, write_weights
+from mai1.export import parity
+from mai1.export.parity import prove_parity
+from mai1.model.init import initialize
+from mai1.model.transformer import MoETransformer
+from mai1.tokenizer.huggingface import write_huggingface_files
+from mai1.tokenizer.training import TokenizerConfig, train_tokenizer
+from tests.support.tiny import tiny_model_config
+
+TEXT = "for name in names:\n    print(name)  # all of them, don't skip any\n" * 3
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoint")
+    tokenizer = train_tokenizer(iter([TEXT * 20]), TokenizerConfig(vocab_size=300, reserved_size=8))
+    tokenizer.save(folder)
+    write_huggingface_files(tokenizer, folder)
+    model = MoETransformer(tiny_model_config(vocab_size=tokenizer.vocabulary.size, init_std=0.1))
+    initialize(model, seed=0)
+    plan = plan_model_files(model.config, expert_parallel=1, max_bytes=10**9, bytes_per_element=4)
+    write_weights(folder, model, plan, rank=0)
+    ids = {"end_of_text_id": tokenizer.end_of_text_id, "stop_ids": [tokenizer.end_of_text_id], "pad_id": tokenizer.pad_id}
+    (folder / "config.json").write_text(json.dumps(to_hf_config(model.config, dtype="float32", **ids)))
+    return folder
+
+
+def test_a_sound_checkpoint_is_proven(checkpoint: Path):
+    proof = prove_parity(checkpoint, text=TEXT)
+    assert proof["architecture"] == "Glm4MoeForCausalLM" and proof["tokens"] > 50
+    assert proof["max_logit_difference"] < 1e-4 and proof["routing_agreement"] == 1.0
+    assert proof["ids_identical"] is proof["chat_identical"] is True
+
+
+def test_other_weights_are_refused(checkpoint: Path, monkeypatch: pytest.MonkeyPatch):
+    def damaged(directory: Path) -> MoETransformer:
+        model = load_model(directory)
+        model.layers[1].attention.value.weight.data.mul_(1.1)
+        return model
+
+    monkeypatch.setattr(parity, "load_model", damaged)
+    with pytest.raises(ValueError, match="logits differ from transformers' by .*: the checkpoint is not what its config.json"):
+        prove_parity(checkpoint, text=TEXT)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "what"),
+    [
+        ("tokenizer.json", '"name"', '"eman"', "token ids"),
+        ("chat_template.jinja", "+ '<|end|>'", "+ ' <|end|>'", "chat ids"),
+        ("chat_template.jinja", "{%- generation -%}", "{%- generation -%}{%- endgeneration -%}{%- generation -%}x", "chat ids"),
+    ],
+)
+def test_a_tokenizer_that_disagrees_is_refused(checkpoint: Path, name: str, old: str, new: str, what: str):
+    original = (checkpoint / name).read_text()
+    assert old in original
+    (checkpoint / name).write_text(original.replace(old, new))
+    try:
+        with pytest.raises(ValueError, match=f"{what} differ from transformers' at "):
+            prove_parity(checkpoint, text=TEXT)
+    finally:
+        (checkpoint / name).write_text(original)

@@ -1,0 +1,197 @@
+"""What people get wrong ends with exit code 2 and one line that names key, value, rule and mend, and writes nothing."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mai1.run.cli import main
+from tests.run.conftest import TINY_RUN
+
+
+def _assert_mistake(outcome, *words: str) -> None:
+    assert outcome.code == 2, (outcome.code, outcome.err)
+    lines = [line for line in outcome.err.splitlines() if line.startswith("mai1: ")]
+    assert len(lines) == 1 and "Traceback" not in outcome.err, outcome.err
+    for word in words:
+        assert word in lines[0], lines[0]
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("model.d_modle=64", ["model.d_modle", "did you mean model.d_model"]),
+        ("trian.steps=5", ["trian.steps", "did you mean"]),
+        ("train.steps=many", ["train.steps", "many", "int"]),
+        ("train.steps=0", ["train.steps=0", "at least 1"]),
+        ("balance.method=magic", ["balance.method", "magic", "bias"]),
+        ("model=enormous", ["model", "enormous", "tiny"]),
+        ("model.moe.top_k=9", ["model.moe.top_k=9", "num_experts=4", "use 4 or fewer"]),
+        ("model.attention.num_kv_heads=3", ["num_kv_heads=3", "must divide", "use 1, 2"]),
+        ("model.num_dense_layers=2", ["num_dense_layers=2", "at least one layer"]),
+        ("model.moe.scores=softmax", ["num_shared_experts=1", "scores=softmax", "use 0"]),
+        ("engine.expert_parallel=3", ["engine.expert_parallel=3", "must divide", "use 1"]),
+        ("engine.zero_stage=3", ["engine.zero_stage=3", "must be 1 or 2"]),
+        ("batch.sequences_per_step=5", ["sequences_per_step=5", "multiple of", "use 4"]),
+        ("data.sequence_length=4096", ["sequence_length=4096", "max_positions"]),
+        ("data.sequence_length=1", ["sequence_length=1", "at least 2"]),
+        ("data.path=/nowhere", ["data.path=/nowhere", "mai1 prepare"]),
+        ("checkpoint.init_from=/nowhere", ["checkpoint.init_from=/nowhere", "no checkpoint"]),
+        ("run.name=../up", ["run.name", "../up", "folder name"]),
+        ("model.vocab_size=64", ["model.vocab_size=64", "smaller than the tokenizer's"]),
+        ("optim.learning_rate=-1", ["optim.learning_rate=-1", "above 0"]),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_mend(mai1, corpus, tmp_path, override, words):
+    outcome = mai1("pretrain", *TINY_RUN, f"data.path={corpus}", f"run.directory={tmp_path}", override)
+    _assert_mistake(outcome, *words)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_command_is_answered_with_the_known_ones(mai1):
+    _assert_mistake(mai1("pretrian"), "pretrian", "pretrain")
+
+
+def test_a_corpus_too_small_for_the_sequence_is_refused(mai1, texts, tmp_path):
+    small = tmp_path / "small"
+    for file in sorted(texts.iterdir())[:4]:
+        (tmp_path / "text").mkdir(exist_ok=True)
+        (tmp_path / "text" / file.name).write_text(file.read_text()[:300])
+    made = mai1("prepare", f"output={small}", f"sources={{a: {{path: {tmp_path / 'text'}}}}}", "tokenizer.kind=char",
+                "heldout_fraction=0.3", "workers=1")  # fmt: skip
+    assert made.code == 0, made.err
+    outcome = mai1("pretrain", *TINY_RUN, f"data.path={small}", f"run.directory={tmp_path / 'runs'}",
+                   "data.sequence_length=256", "train.steps=2", "data.sequence_length=2048", "model.max_positions=4096")  # fmt: skip
+    _assert_mistake(outcome, "data.sequence_length=2048", "tokens", "shorter")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_shards_of_another_tokenizer_are_refused(mai1, corpus, tmp_path):
+    mixed = tmp_path / "mixed"
+    shutil.copytree(corpus, mixed)
+    shard = mixed / "train" / "topics.json"
+    shard.write_text(json.dumps(json.loads(shard.read_text()) | {"tokenizer_hash": "f" * 64}))
+    outcome = mai1("pretrain", *TINY_RUN, f"data.path={mixed}", f"run.directory={tmp_path}")
+    _assert_mistake(outcome, "tokenizer_hash=ffffffffffff", "another tokenizer", "mai1 prepare")
+
+
+@pytest.mark.parametrize("damage", ["truncated bin", "foreign idx", "missing json"])
+def test_damaged_shards_are_refused_by_name(mai1, corpus, tmp_path, damage):
+    broken = tmp_path / "broken"
+    shutil.copytree(corpus, broken)
+    stem = broken / "train" / "topics"
+    if damage == "truncated bin":
+        stem.with_suffix(".bin").write_bytes(stem.with_suffix(".bin").read_bytes()[:-7])
+    elif damage == "foreign idx":
+        stem.with_suffix(".idx").write_bytes(b"PK\x03\x04 not an index at all" * 20)
+    else:
+        stem.with_suffix(".json").unlink()
+    outcome = mai1("pretrain", *TINY_RUN, f"data.path={broken}", f"run.directory={tmp_path}")
+    _assert_mistake(outcome, "topics")
+
+
+@pytest.fixture(scope="module")
+def a_run(corpus, tmp_path_factory) -> Path:
+    """One finished run, made in this process."""
+    runs = tmp_path_factory.mktemp("finished")
+    with pytest.raises(SystemExit) as ended:
+        main(["pretrain", *TINY_RUN, f"data.path={corpus}", f"run.directory={runs}", "run.name=done", "train.steps=2"])
+    assert ended.value.code in (0, None)
+    return runs / "done"
+
+
+def test_a_directory_of_another_run_is_refused_and_left_alone(mai1, corpus, a_run):
+    before = sorted((path, path.stat().st_mtime_ns) for path in a_run.rglob("*"))
+    outcome = mai1("pretrain", *TINY_RUN, f"data.path={corpus}", f"run.directory={a_run.parent}", "run.name=done",
+                   "optim.learning_rate=0.5", "train.steps=2")  # fmt: skip
+    _assert_mistake(outcome, "optim.learning_rate=0.5", "choose another run.name")
+    assert sorted((path, path.stat().st_mtime_ns) for path in a_run.rglob("*")) == before
+
+
+def test_a_directory_of_other_things_is_refused(mai1, corpus, tmp_path):
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "thesis.txt").write_text("do not touch")
+    outcome = mai1("pretrain", *TINY_RUN, f"data.path={corpus}", f"run.directory={tmp_path}")
+    _assert_mistake(outcome, "first", "holds something else")
+    assert [path.name for path in (tmp_path / "first").iterdir()] == ["thesis.txt"]
+
+
+def test_changed_data_is_not_resumed(mai1, corpus, a_run, tmp_path):
+    moved = tmp_path / "runs"
+    shutil.copytree(a_run, moved / "done", symlinks=True)
+    changed = tmp_path / "changed"
+    shutil.copytree(corpus, changed)
+    shard = changed / "train" / "topics.json"
+    facts = json.loads(shard.read_text())
+    facts["sha256"]["bin"] = "0" * 64
+    shard.write_text(json.dumps(facts))
+    config = moved / "done" / "config.yaml"
+    config.write_text(config.read_text().replace(str(corpus), str(changed)))
+    outcome = mai1(
+        "pretrain", *TINY_RUN, f"data.path={changed}", f"run.directory={moved}", "run.name=done", "train.steps=4"
+    )
+    _assert_mistake(outcome, "other rows", "checkpoint.init_from")
+
+
+@pytest.mark.parametrize("damage", ["flipped weights", "no weights", "foreign config"])
+def test_a_damaged_checkpoint_is_refused_by_name(mai1, a_run, tmp_path, damage):
+    copy = tmp_path / "copy"
+    shutil.copytree((a_run / "checkpoints" / "latest").resolve(), copy)
+    weights = copy / "model-00001-of-00001.safetensors"
+    if damage == "flipped weights":
+        data = weights.read_bytes()
+        weights.write_bytes(data[:5000] + bytes([data[5000] ^ 1]) + data[5001:])
+        _assert_mistake(mai1("checkpoint", "verify", copy), weights.name, "SHA-256")
+    elif damage == "no weights":
+        weights.unlink()
+        _assert_mistake(mai1("generate", f"checkpoint={copy}", "prompt=x"), weights.name)
+    else:
+        (copy / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}')
+        _assert_mistake(mai1("generate", f"checkpoint={copy}", "prompt=x"), "LlamaForCausalLM", "Glm4MoeForCausalLM")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", ["empty"]),
+        ("{not json}\n", [":1", "not JSON"]),
+        ('{"question": "x"}\n', [":1", "question", "messages"]),
+        ('{"messages": [{"role": "user", "content": "x"}]}\n', ["conversation 1", "assistant"]),
+        ('{"messages": [{"role": "boss", "content": "x"}, {"role": "assistant", "content": "y"}]}\n', ["boss"]),
+        ('{"prompt": "x", "completion": 7}\n', [":1", "completion", "string"]),
+        ('{"prompt": "x", "completion": "' + "long " * 2000 + '"}\n', ["sequence_length", "longer sequence"]),
+    ],
+)
+def test_wrong_instruction_files_are_refused_with_the_place(mai1, a_run, tmp_path, content, words):
+    file = tmp_path / "talk.jsonl"
+    file.write_text(content)
+    outcome = mai1("sft", f"checkpoint.init_from={a_run}", f"data.train={file}", "data.heldout=''",
+                   "data.sequence_length=64", f"run.directory={tmp_path / 'runs'}")  # fmt: skip
+    _assert_mistake(outcome, *words)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_tuning_without_a_model_is_refused(mai1, tmp_path):
+    _assert_mistake(mai1("sft", f"run.directory={tmp_path}"), "checkpoint.init_from")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["prompt=a", "messages=b"], ["exactly one"]),
+        ([], ["exactly one"]),
+        (["prompt=a", "sampling.top_p=0"], ["sampling.top_p=0", "above 0"]),
+        (["prompt=a", "sampling.max_new_tokens=100000"], ["max_new_tokens=100000", "positions"]),
+    ],
+)
+def test_wrong_generation_settings_are_refused(mai1, a_run, arguments, words):
+    _assert_mistake(mai1("generate", f"checkpoint={a_run}", *arguments), *words)
+
+
+def test_a_full_disk_is_reported_before_anything_is_written(mai1, corpus, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=1000))
+    outcome = mai1("pretrain", *TINY_RUN, f"data.path={corpus}", f"run.directory={tmp_path}", "train.steps=2")
+    _assert_mistake(outcome, "MiB", "disk", "run.directory")
+    assert not list((tmp_path / "first" / "checkpoints").iterdir())
