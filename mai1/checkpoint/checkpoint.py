@@ -71,7 +71,7 @@ def save_checkpoint(
 ) -> None:
     """Write and publish one checkpoint; every rank must call this. ValueError, with nothing published, if disk is short."""
     world, config = engine.world, engine.model.config
-    _check_disk_space(directory, engine)
+    check_disk_space(directory.parent, engine)
     stage = commit.begin(directory, world)
     if world.is_main:
         (stage / "trainer").mkdir()
@@ -142,15 +142,15 @@ def _write_small_files(
     return written
 
 
-def _check_disk_space(directory: Path, engine: Engine) -> None:
-    """Refuse before writing rather than fail in the middle; the need is the weights here plus the state of all ranks."""
+def check_disk_space(folder: Path, engine: Engine) -> None:
+    """Refuse before writing rather than fail in the middle: the need is weights and optimizer state of all ranks."""
     fragments = sum(fragment.master.numel() for fragment in engine.fragments())
     element = torch.empty((), dtype=engine.dtype).element_size()
     kinds = 2 if engine.dtype is torch.float32 else 3
     (state_bytes,) = sum_over_ranks([float(fragments * (4 * kinds + element))], engine.world)
-    free = shutil.disk_usage(directory.parent).free
+    free = shutil.disk_usage(folder).free
     if free < state_bytes * 1.02 + 2**20:
         raise ValueError(
-            f"checkpoint at {directory} needs {state_bytes / 2**20:.0f} MiB but the disk has {free / 2**20:.0f} MiB free: "
+            f"a checkpoint in {folder} needs {state_bytes / 2**20:.0f} MiB but the disk has {free / 2**20:.0f} MiB free: "
             "free some space, lower checkpoint.keep, or set run.directory to another disk, then run the same command"
         )

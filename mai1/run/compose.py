@@ -2,13 +2,14 @@
 
 import difflib
 import os
+import re
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_origin
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 Config = TypeVar("Config")
@@ -28,44 +29,71 @@ def compose_config(command: str, schema: type[Config], overrides: list[str]) -> 
         raise ValueError(
             "HYDRA_INSTANTIATE_ALLOWLIST_OVERRIDE is set: unset it, mai1 instantiates nothing from configs"
         )
+    _check_overrides(overrides, command)
     try:
         with initialize_config_dir(str(config_directory()), version_base=None):
-            composed = compose(command, overrides)
-        _refuse_targets(composed)
+            composed = compose(command, [_open_mapping(override, schema) for override in overrides])
+        _refuse_unknown_keys(OmegaConf.to_container(composed), schema, command)
         # once more into the schema: a section that was deleted and added again has lost its types
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), composed))
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(_explain(error, command, key_names(schema), overrides)) from None
 
 
-def _refuse_targets(node: DictConfig) -> None:
-    """A config is data: `_target_` is how Hydra would be made to call code."""
-    if "_target_" in OmegaConf.to_yaml(node):
-        raise ValueError("the configuration holds `_target_`, which mai1 never calls: remove it")
+def _open_mapping(override: str, schema: type) -> str:
+    """`sources={books: ...}` fills a mapping with names of one's own, which Hydra wants written with a plus."""
+    entry = schema.__dataclass_fields__.get(override.partition("=")[0])
+    return f"+{override}" if entry is not None and get_origin(entry.type) is dict else override
+
+
+def _check_overrides(overrides: list[str], command: str) -> None:
+    """Refuse what Hydra would misread or ignore, and what would bring the environment into every checkpoint."""
+    for override in overrides:
+        key, equals, value = override.lstrip("+").partition("=")
+        if not key or not (equals or override.startswith("~")):
+            raise ValueError(f"{override!r} is no key=value: `mai1 {command} --help` lists keys and values")
+        if re.search(r"\$\{.*:", value, re.DOTALL):  # ${oc.env:HOME}, ${now:%Y}: not the same on every rank and day
+            raise ValueError(f"{override}: a configuration reads nothing from outside: write the value itself")
+        if key.startswith(("hydra.", "hydra/")):
+            raise ValueError(f"{override}: Hydra's own settings have no effect here: remove it")
+
+
+def _refuse_unknown_keys(content: dict, schema: type, command: str, prefix: str = "") -> None:
+    """`+key=value` may add what no dataclass has, `_target_` among it."""
+    for name, value in content.items():
+        entry = schema.__dataclass_fields__.get(name)
+        if entry is None:
+            near = _did_you_mean(prefix + name, key_names(schema, prefix), command)
+            raise ValueError(f"{prefix}{name} is no key of `mai1 {command}`: {near}")
+        if hasattr(entry.type, "__dataclass_fields__") and isinstance(value, dict):
+            _refuse_unknown_keys(value, entry.type, command, f"{prefix}{name}.")
 
 
 def _explain(error: Exception, command: str, known: list[str], overrides: list[str]) -> str:
     """One line: what was given, what is wrong, what would be right."""
+    groups = [path.name for path in config_directory().iterdir() if path.is_dir()]
+    for key in map(_key_of, overrides):
+        if key not in known and key not in groups and key.split(".")[0] != "sources":  # its names are a person's own
+            return f"{key} is no key of `mai1 {command}`: {_did_you_mean(key, known, command)}"
     text = str(getattr(error, "__cause__", None) or error)
-    first_line = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
-    key = _key_in_error(error, first_line, overrides)
-    if key and key not in known and "not in" in text:
-        near = difflib.get_close_matches(key, known, n=2) or difflib.get_close_matches(
-            key.rpartition(".")[2], [k.rpartition(".")[2] for k in known], n=2
-        )
-        hint = f"did you mean {' or '.join(near)}?" if near else f"`mai1 {command} --help` lists them"
-        return f"{key} is no key of `mai1 {command}`: {hint}"
-    given = next((o for o in overrides if key and o.lstrip("+~").startswith(f"{key}=")), "")
-    return f"{given or key or 'configuration'}: {first_line.strip()} (`mai1 {command} --help` lists keys and values)"
-
-
-def _key_in_error(error: Exception, first_line: str, overrides: list[str]) -> str:
+    first_line = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
     full_key = getattr(getattr(error, "__cause__", None), "full_key", None) or getattr(error, "full_key", None)
-    if full_key:
-        return full_key
-    return next(
-        (o.lstrip("+~").partition("=")[0] for o in overrides if o.lstrip("+~").partition("=")[0] in first_line), ""
+    given = getattr(error, "override", None) or next(
+        (o for o in reversed(overrides) if _key_of(o) == full_key or _key_of(o) in first_line), full_key
     )
+    available = " ".join(line.strip() for line in text.splitlines()[1:] if line.startswith("\t") and "=" not in line)
+    return f"{given or 'configuration'}: {first_line} {available} (`mai1 {command} --help` lists keys and values)"
+
+
+def _key_of(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
+def _did_you_mean(key: str, known: list[str], command: str) -> str:
+    """Known keys that look alike, whole or in their last part."""
+    same_name = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
+    near = same_name or difflib.get_close_matches(key, known, n=2)
+    return f"did you mean {' or '.join(near[:3])}?" if near else f"`mai1 {command} --help` lists them"
 
 
 def key_names(schema: type, prefix: str = "") -> list[str]:

@@ -56,9 +56,10 @@ def open_shards(folder: Path, tokenizer: Tokenizer) -> list[Shard]:
         raise ValueError(f"{folder} holds no shards (*.idx): run `mai1 prepare` again")
     shards = [Shard.open(stem) for stem in stems]
     for shard in shards:
-        if shard.manifest["tokenizer_hash"] != tokenizer.hash:
+        written_with = shard.manifest.get("tokenizer_hash", "")
+        if written_with != tokenizer.hash:
             raise ValueError(
-                f"{shard.stem}.json has tokenizer_hash={shard.manifest['tokenizer_hash'][:12]} but the tokenizer's is "
+                f"{shard.stem}.json has tokenizer_hash={written_with[:12] or 'nothing'} but the tokenizer's is "
                 f"{tokenizer.hash[:12]}: these shards were written with another tokenizer, run `mai1 prepare` again"
             )
     return [shard for shard in shards if shard.num_tokens]

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mai1.checkpoint.checkpoint import ModelFiles, TrainerState, load_checkpoint, read_state
+from mai1.checkpoint.checkpoint import ModelFiles, TrainerState, check_disk_space, load_checkpoint, read_state
 from mai1.checkpoint.commit import newest_sound_checkpoint, verify
 from mai1.checkpoint.families import family_of
 from mai1.checkpoint.inference import read_model_config, resolve_checkpoint
@@ -160,6 +160,7 @@ def _build_trainer(stage: Stage, world: World, stop: StopRequest) -> Trainer:
         microbatch=config.batch.sequences_per_microbatch,
         accumulation=loader.num_microbatches,
     )
+    check_disk_space(stage.checkpoints, engine)
     state = _resume(resume_from, engine, stage, world) if resume_from else _first_state(stage, world)
     if world.is_main:
         write_baselines(config.run.path / "baselines.json", data)

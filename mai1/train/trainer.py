@@ -89,23 +89,22 @@ class Trainer:
         last, is_stopping = min(self.config.steps, stop_at), False
         if first == 0:
             self.evaluate()
-        bar = progress_bar(self.config.steps, first, disable=not self.world.is_main)
         self.engine.model.train()
         self.speed.start(self.state.tokens)
-        while self.state.step < last and not is_stopping:
-            figures, is_stopping = self.train_step(self.state.step)
-            self.state.step += 1
-            self.state.tokens += figures.num_tokens
-            self.state.seconds = time.monotonic() - started
-            is_last = self.state.step == last or is_stopping
-            bar.update()
-            if self.state.step % self.config.log_every == 0 or is_last:
-                self.record(figures, bar)
-            if self.state.step % self.config.heldout_every == 0 or self.state.step == self.config.steps:
-                self.evaluate()
-            if self.state.step % self.checkpoints.every_steps == 0 or is_last:
-                self.save()
-        bar.close()
+        with progress_bar(self.config.steps, first, disable=not self.world.is_main) as bar:
+            while self.state.step < last and not is_stopping:
+                figures, is_stopping = self.train_step(self.state.step)
+                self.state.step += 1
+                self.state.tokens += figures.num_tokens
+                self.state.seconds = time.monotonic() - started
+                is_last = self.state.step == last or is_stopping
+                bar.update()
+                if self.state.step % self.config.log_every == 0 or is_last:
+                    self.record(figures, bar)
+                if self.state.step % self.config.heldout_every == 0 or self.state.step == self.config.steps:
+                    self.evaluate()
+                if self.state.step % self.checkpoints.every_steps == 0 or is_last:
+                    self.save()
         return self.state.step >= self.config.steps
 
     def train_step(self, step: int) -> tuple[StepFigures, bool]:

@@ -14,7 +14,7 @@ from mai1.tokenizer.huggingface import write_huggingface_files
 from mai1.tokenizer.training import TokenizerConfig, train_tokenizer
 from tests.support.tiny import tiny_model_config
 
-TEXT = "for name in names:\n    print(name)  # all of them, don't skip any\n" * 3
+TEXT = "For Name in names:\n    print(name)  # all of them, don't skip any\n" * 3
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_other_weights_are_refused(checkpoint: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("name", "old", "new", "what"),
     [
-        ("tokenizer.json", '"name"', '"eman"', "token ids"),
+        ("tokenizer.json", '"normalizer": null', '"normalizer": {"type": "Lowercase"}', "token ids"),
         ("chat_template.jinja", "+ '<|end|>'", "+ ' <|end|>'", "chat ids"),
         ("chat_template.jinja", "{%- generation -%}", "{%- generation -%}{%- endgeneration -%}{%- generation -%}x", "chat ids"),
     ],

@@ -1,0 +1,189 @@
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from types import UnionType
+from typing import Union, get_args, get_origin
+
+import pytest
+import yaml
+
+from data_prep.prepare import PrepareConfig
+from mai1.checkpoint.families import family_of
+from mai1.run.compose import compose_config, key_names
+from mai1.run.config import PretrainConfig, SftConfig
+from mai1.run.evaluate import EvaluateConfig
+from mai1.run.generate import GenerateConfig
+from mai1.run.help import field_notes
+from tests.model.test_counts import SHAPES, shape
+
+SCHEMAS = {
+    "prepare": PrepareConfig,
+    "pretrain": PretrainConfig,
+    "sft": SftConfig,
+    "generate": GenerateConfig,
+    "evaluate": EvaluateConfig,
+}
+NEEDED = {"sft": ["checkpoint.init_from=runs/x"]}
+GROUPS = sorted(path for path in Path("configs").rglob("*.yaml") if path.parent.name != "configs")
+
+
+def composed(command: str, *overrides: str) -> object:
+    return compose_config(command, SCHEMAS[command], NEEDED.get(command, []) + list(overrides))
+
+
+def refusal(command: str, *overrides: str) -> str:
+    """The one line a person reads."""
+    with pytest.raises(ValueError) as caught:
+        composed(command, *overrides)
+    message = str(caught.value)
+    assert "\n" not in message.strip()
+    return message
+
+
+def assert_types(value: object, kind: object, where: str) -> None:
+    """Every value, however deep, is an instance of its field's type."""
+    if is_dataclass(kind):
+        assert type(value) is kind, where
+        for entry in fields(kind):
+            assert_types(getattr(value, entry.name), entry.type, f"{where}.{entry.name}")
+    elif get_origin(kind) in (list, dict):
+        assert isinstance(value, get_origin(kind)), where
+        for item in value.values() if isinstance(value, dict) else value:
+            assert_types(item, get_args(kind)[-1], where)
+    elif get_origin(kind) in (Union, UnionType):
+        assert isinstance(value, tuple(get_args(kind))), where
+    else:
+        assert type(value) is kind, f"{where}={value!r}"
+
+
+def test_every_yaml_file_belongs_to_a_command_or_a_group():
+    commands = {path.stem for path in Path("configs").glob("*.yaml")}
+    assert commands == set(SCHEMAS)
+    assert {path.parent.name for path in GROUPS} == {"model", "experiment"}
+    for command in commands:  # without its schema line a file would silently lose its types
+        assert f"{command}_schema" in yaml.safe_load(Path(f"configs/{command}.yaml").read_text())["defaults"]
+
+
+@pytest.mark.parametrize("command", SCHEMAS)
+def test_every_command_composes_to_its_typed_dataclass(command: str):
+    assert_types(composed(command), SCHEMAS[command], command)
+
+
+@pytest.mark.parametrize("path", GROUPS, ids=lambda path: f"{path.parent.name}={path.stem}")
+def test_every_option_composes_to_what_its_file_says(path: Path):
+    content = yaml.safe_load(path.read_text())
+    command = "sft" if path.stem.endswith("_sft") else "pretrain"
+    config = composed(command, f"{path.parent.name}={path.stem}")
+    assert_types(config, SCHEMAS[command], command)
+    for key, expected in leaves(content, prefix="model." if path.parent.name == "model" else ""):
+        value = config
+        for name in key.split("."):
+            value = getattr(value, name)
+        value = value.value if isinstance(value, Enum) else value
+        assert value == (float(expected) if isinstance(value, float) else expected), key
+
+
+def leaves(content: dict, *, prefix: str) -> list[tuple[str, object]]:
+    found = []
+    for key, value in content.items():
+        if key != "defaults":
+            found += leaves(value, prefix=f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, value)]
+    return found
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_shape_is_one_that_hugging_face_expresses_and_kernels_like(name: str):
+    config = shape(name)
+    assert family_of(config)
+    assert config.moe.expert_width % 64 == 0 and config.d_model % 64 == 0 and config.vocab_size % 128 in (0, 0)
+
+
+@pytest.mark.parametrize("command", SCHEMAS)
+def test_every_key_of_a_command_is_documented_under_its_field(command: str):
+    missing = []
+
+    def visit(schema: type, prefix: str) -> None:
+        notes = field_notes(schema)
+        for entry in fields(schema):
+            if len(notes.get(entry.name, "")) < 5:
+                missing.append(prefix + entry.name)
+            kinds = [entry.type, *get_args(entry.type)]
+            for kind in kinds:
+                if is_dataclass(kind):
+                    visit(kind, f"{prefix}{entry.name}.")
+
+    visit(SCHEMAS[command], f"{command}: ")
+    assert not missing
+
+
+@pytest.mark.parametrize("command", SCHEMAS)
+def test_every_yaml_key_is_a_key_of_the_schema(command: str):
+    content = yaml.safe_load(Path(f"configs/{command}.yaml").read_text())
+    known = key_names(SCHEMAS[command])
+    assert [key for key, _ in leaves(content, prefix="") if key not in known and not key.startswith("sources.")] == []
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("run.nme=x", ["run.nme is no key of `mai1 pretrain`", "run.name"]),
+        ("traim.steps=3", ["traim.steps", "train.steps"]),
+        ("zzz=1", ["zzz is no key", "--help"]),
+        ("+zzz=1", ["zzz is no key"]),
+        ("++model.topk=1", ["model.topk is no key", "model.moe.top_k"]),
+        ("model.topk=1", ["model.topk is no key", "model.moe.top_k"]),
+        ("train.steps=many", ["train.steps=many", "Integer"]),
+        ("train.steps=1.5", ["train.steps=1.5", "Integer"]),
+        ("train.steps=null", ["train.steps=null"]),
+        ("train=null", ["train=null"]),
+        ("optim.learning_rate=fast", ["optim.learning_rate=fast", "Float"]),
+        ("model.tie_embeddings=maybe", ["model.tie_embeddings=maybe", "bool"]),
+        ("balance.method=magic", ["balance.method=magic", "bias, sequence_loss, none"]),
+        ("model.moe.scores=Sigmoid", ["model.moe.scores=Sigmoid", "softmax, sigmoid"]),
+        ("model=huge", ["model=huge", "small", "tiny"]),
+        ("experiment=nope", ["experiment=nope", "smoke"]),
+        ("train.steps=0", ["train.steps=0 must be at least 1"]),
+        ("train.steps=[1", ["train.steps=[1"]),
+        ("train", ["'train' is no key=value"]),
+        ("=3", ["'=3' is no key=value"]),
+        ("hydra.run.dir=x", ["hydra.run.dir=x", "no effect"]),
+        ("_target_=os.system", ["_target_ is no key"]),
+        ("+_target_=os.system", ["_target_ is no key"]),
+        ("+run._target_=os.system", ["run._target_ is no key"]),
+        ("run={_target_: os.system}", ["_target_"]),
+    ],
+)
+def test_a_mistake_is_one_line_with_key_and_hint(override: str, parts: list[str]):
+    message = refusal("pretrain", override)
+    assert [part for part in parts if part not in message] == [], message
+
+
+def test_a_target_inside_a_mapping_of_ones_own_names_is_refused():
+    assert "_target_" in refusal("prepare", "sources={mine: {path: x, _target_: os.system}}")
+
+
+def test_a_missing_value_is_named():
+    with pytest.raises(ValueError, match="checkpoint.init_from"):
+        compose_config("sft", SftConfig, [])
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["${oc.env:SECRET_OF_TEST}", "${oc.env:SECRET_OF_TEST,x}", "a/${oc.decode:${oc.env:SECRET_OF_TEST}}", "${now:%Y}"]
+    + ["${${run.name}:SECRET_OF_TEST}", "${hydra:runtime.cwd}"],
+)
+@pytest.mark.parametrize("key", ["data.path", "model", "+data.path"])
+def test_no_override_reads_the_environment(key: str, value: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SECRET_OF_TEST", "hunter2")
+    message = refusal("pretrain", f"{key}={value}")
+    assert "hunter2" not in message and "reads nothing from outside" in message
+
+
+def test_a_value_may_repeat_another_key_and_name_anything():
+    config = composed("pretrain", "data.path=data/${run.name}", "run.name=a_target_b")
+    assert config.data.path == "data/a_target_b" and config.run.name == "a_target_b"
+
+
+def test_the_allow_list_of_hydra_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HYDRA_INSTANTIATE_ALLOWLIST_OVERRIDE", "os.system")
+    assert "unset it" in refusal("pretrain")
