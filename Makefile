@@ -2,7 +2,7 @@
 # make smoke     the whole path on real text: prepare, pretrain, resume, tune, answer, reload in transformers
 # make test      all tests
 # make check     style and layout
-# make bench     the benchmarks behind the README's figures
+# make bench TEXT=tinyshakespeare.txt   the learning curves of docs/learning.md
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -33,7 +33,7 @@ check: $(DONE)
 	$(VENV)/bin/python -m pytest tests/test_house.py tests/test_configs.py
 
 bench: $(DONE)
-	$(VENV)/bin/python benchmarks/learning.py
+	$(VENV)/bin/python benchmarks/learning.py --text $(TEXT)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

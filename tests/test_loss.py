@@ -36,10 +36,10 @@ def make_output(layers: tuple[int, ...] = (1, 2)) -> ModelOutput:
 
 def rows_of(output: ModelOutput, batch: Batch, part: slice) -> tuple[ModelOutput, Batch]:
     """A microbatch of some rows."""
-    routings = {
-        layer: Routing(*(x.unflatten(0, (ROWS, -1))[part].flatten(0, 1) for x in (r.logits_NE, r.scores_NE, r.experts_NK)), None, None)
-        for layer, r in output.routings.items()
-    }  # fmt: skip
+    routings = {}
+    for layer, routing in output.routings.items():
+        whole = (routing.logits_NE, routing.scores_NE, routing.experts_NK)
+        routings[layer] = Routing(*(x.unflatten(0, (ROWS, -1))[part].flatten(0, 1) for x in whole), None, None)
     tensors = [getattr(batch, name)[part] for name in Batch.__slots__[:-1]]
     return ModelOutput(output.logits_BTV[part], routings), Batch(*tensors, is_packed=True)
 

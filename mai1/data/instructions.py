@@ -1,6 +1,7 @@
 """Conversations from files people have: messages, alpaca and prompt/completion, as .jsonl or .json.
 
-A .json file holds a list of conversations or just one; messages may also stand in a bare list. Everything becomes a list of `{"role", "content"}` messages; what cannot is refused with its place in the file.
+A .json file holds a list of conversations or just one; messages may also stand in a bare list. Everything becomes a list
+of `{"role", "content"}` messages; what cannot is refused with its place in the file.
 """
 
 import json

@@ -76,9 +76,6 @@ class Engine:
             model=model, optimizer=build_adamw(groups, optim), config=settings, dist_init_required=False
         )
         self.model: MoETransformer = self._deepspeed.module
-        for layer in model.moe_layers().values():
-            if hasattr(layer.router, "selection_bias"):  # cast to bf16 with the rest, 256 experts would share 16 values
-                layer.router.selection_bias = layer.router.selection_bias.float()
 
     def backward(self, loss: torch.Tensor) -> None:
         """Accumulate gradients of this microbatch's share of the step's mean loss.

@@ -123,13 +123,14 @@ class Attention(nn.Module):
         query_BTHC, key_BTGC = rotate(query_BTHC, rotation), rotate(key_BTGC, rotation)
         if cache is not None:
             key_BTGC, value_BTGC = cache.extend(layer, key_BTGC, value_BTGC)
+        # enable_gqa would leave only the slow kernel where there is a mask: give every query head its own copy
+        copies = query_BTHC.shape[2] // key_BTGC.shape[2]
         mixed_BHTC = F.scaled_dot_product_attention(
             query_BTHC.transpose(1, 2),
-            key_BTGC.transpose(1, 2),
-            value_BTGC.transpose(1, 2),
+            key_BTGC.repeat_interleave(copies, dim=2).transpose(1, 2),
+            value_BTGC.repeat_interleave(copies, dim=2).transpose(1, 2),
             attn_mask=mask_B1TS,
             is_causal=mask_B1TS is None,
-            enable_gqa=True,
         )
         return self.output(mixed_BHTC.transpose(1, 2).flatten(2))
 

@@ -127,6 +127,7 @@ class MoETransformer(nn.Module):
         document. `positions_BT` counts from each document's start; by default from the row's start. With a `cache`,
         the tokens continue what it holds, and both must be given.
         """
+        assert cache is None or (positions_BT is not None and segments_BT is not None), "a cache needs both"
         if positions_BT is None:
             positions_BT = torch.arange(tokens_BT.shape[1], device=tokens_BT.device).expand_as(tokens_BT)
         rotation = rotation_at(positions_BT, head_dim=self.config.attention.head_dim, theta=self.config.rope_theta)

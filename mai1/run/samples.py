@@ -10,6 +10,7 @@ from mai1.generate.sampling import generate
 from mai1.run.config import StageConfig
 from mai1.run.datasets import StageData
 from mai1.run.directory import write_atomically
+from mai1.tokenizer.chat import encode_chat
 
 PROMPT_TOKENS = 24
 """Held-out tokens a continuation starts from."""
@@ -17,7 +18,7 @@ PROMPT_TOKENS = 24
 
 def write_continuations(checkpoint: Path, config: StageConfig, data: StageData) -> None:
     """Continue the beginnings of a few held-out rows; for stages that ask no questions."""
-    rows = [row for source in data.heldout for row in source.rows]
+    rows = [row for source in data.heldout for row in source.rows if row.num_valid > PROMPT_TOKENS]
     if data.questions or not rows or not config.samples.count:
         return
     model, tokenizer = load_model(checkpoint), data.tokenizer
@@ -33,7 +34,7 @@ def write_continuations(checkpoint: Path, config: StageConfig, data: StageData) 
     answers = [
         Answer(
             prompt=tokenizer.decode([i for i in ids if i != tokenizer.end_of_text_id]),
-            reference=tokenizer.decode(row.ids[PROMPT_TOKENS : PROMPT_TOKENS + 48].tolist()),
+            reference=tokenizer.decode(row.ids[PROMPT_TOKENS : min(PROMPT_TOKENS + 48, row.num_valid)].tolist()),
             completion=tokenizer.decode(completion),
             score=None,
         )
@@ -43,14 +44,17 @@ def write_continuations(checkpoint: Path, config: StageConfig, data: StageData) 
 
 
 def ask_questions(checkpoint: Path | None, config: StageConfig, data: StageData, *, when: str) -> None:
-    """Ask the held-out questions once, before or after tuning, and keep the figures and a few answers."""
+    """Ask the held-out questions that fit the model once, before or after tuning; keep the figures and a few answers."""
     path = config.run.path / "answers.json"
     figures = json.loads(path.read_text()) if path.is_file() else {}
     if checkpoint is None or not data.questions or not config.samples.questions or when in figures:
         return
     model = load_model(checkpoint)
-    asked = data.questions[: config.samples.questions]
-    longest = max(len(data.tokenizer.encode(m["content"])) + 2 for q in asked for m in q[:-1]) * len(asked[0])
+    prompts = [encode_chat(data.tokenizer, q[:-1], add_generation_prompt=True).ids for q in data.questions]
+    fitting = [i for i, ids in enumerate(prompts) if len(ids) < model.config.max_positions][: config.samples.questions]
+    if not fitting:
+        return
+    asked, longest = [data.questions[i] for i in fitting], max(len(prompts[i]) for i in fitting)
     result, answers = answer_questions(model, data.tokenizer, asked, _fitting(config, model, longest))
     write_atomically(path, json.dumps(figures | {when: asdict(result), "questions": len(asked)}, indent=1))
     _write(config.run.path, when, answers[: config.samples.count])

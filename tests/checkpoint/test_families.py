@@ -47,7 +47,11 @@ def test_their_tensors_cover_ours_exactly_once(name: str):
         ("qwen3_moe", dict(sliding_window=4096, use_sliding_window=True), "sliding_window=4096"),
         ("glm4_moe", dict(attention_bias=True), "attention_bias=True"),
         ("glm4_moe", dict(rope_parameters=..., partial_rotary_factor=0.5), "partial_rotary_factor=0.5"),
-        ("glm4_moe", dict(rope_parameters={"rope_theta": 1e4, "partial_rotary_factor": 0.5}), "partial_rotary_factor=0.5"),
+        (
+            "glm4_moe",
+            dict(rope_parameters={"rope_theta": 1e4, "partial_rotary_factor": 0.5}),
+            "partial_rotary_factor=0.5",
+        ),
         ("glm4_moe", dict(rope_parameters=..., partial_rotary_factor=...), "partial_rotary_factor=0.5"),
         ("glm4_moe", dict(num_nextn_predict_layers=1), "num_nextn_predict_layers=1"),
         ("olmoe", dict(auto_map={"AutoModel": "x.Y"}), "auto_map="),
@@ -67,7 +71,9 @@ def test_a_feature_we_do_not_have_is_refused_by_name(name: str, changes: dict, f
 
 @pytest.mark.parametrize("architectures", [["LlamaForCausalLM"], [], None, ..., "MixtralForCausalLM"])
 def test_an_unknown_architecture_is_refused_with_the_known_ones(architectures: object):
-    with pytest.raises(ValueError, match="is not one that mai1 trains: use Glm4MoeForCausalLM, Qwen3MoeForCausalLM, Olmoe"):
+    with pytest.raises(
+        ValueError, match="is not one that mai1 trains: use Glm4MoeForCausalLM, Qwen3MoeForCausalLM, Olmoe"
+    ):
         from_hf_config(content_of("mixtral", architectures=architectures), where="here")
 
 
@@ -88,7 +94,9 @@ def test_a_config_json_without_a_needed_key_is_refused_by_the_key(name: str):
         from_hf_config(content_of(name, rope_theta=..., rope_parameters={"partial_rotary_factor": 1.0}), where="here")
 
 
-@pytest.mark.parametrize("rope", [dict(rope_theta=..., rope_parameters={"rope_theta": 5e5}), dict(rope_theta=5e5, rope_parameters=...)])
+@pytest.mark.parametrize(
+    "rope", [dict(rope_theta=..., rope_parameters={"rope_theta": 5e5}), dict(rope_theta=5e5, rope_parameters=...)]
+)
 def test_rotary_bases_of_old_and_new_config_files_are_read(rope: dict):
     assert from_hf_config(content_of("olmoe", **rope), where="here").rope_theta == 5e5
 
@@ -102,10 +110,19 @@ def test_a_config_json_that_is_no_object_is_refused(content: object):
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        (dict(attention=WIDTH), "model.attention.qk_norm=width cannot stand beside scores=sigmoid.*use qk_norm=head or none"),
-        (dict(moe=SOFTMAX | {"num_shared_experts": 2}), "model.moe.num_shared_experts=2 .* scores=softmax.*use 0, or sigmoid"),
+        (
+            dict(attention=WIDTH),
+            "model.attention.qk_norm=width cannot stand beside scores=sigmoid.*use qk_norm=head or none",
+        ),
+        (
+            dict(moe=SOFTMAX | {"num_shared_experts": 2}),
+            "model.moe.num_shared_experts=2 .* scores=softmax.*use 0, or sigmoid",
+        ),
         (dict(moe=SOFTMAX | {"num_groups": 2}), "model.moe.num_groups=2 .* scores=softmax.*use 1, or sigmoid"),
-        (dict(moe=SOFTMAX | {"scaling_factor": 2.0}), "model.moe.scaling_factor=2.0 .* scores=softmax.*use 1.0, or sigmoid"),
+        (
+            dict(moe=SOFTMAX | {"scaling_factor": 2.0}),
+            "model.moe.scaling_factor=2.0 .* scores=softmax.*use 1.0, or sigmoid",
+        ),
         (dict(moe=SOFTMAX, attention=WIDTH), "model.num_dense_layers=1 .* qk_norm=width.*use 0, or qk_norm=head"),
         (
             dict(moe=SOFTMAX | {"normalize_weights": False}, attention={"qk_norm": QKNorm.none}, num_dense_layers=0),

@@ -27,7 +27,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     initialize(model, seed=0)
     plan = plan_model_files(model.config, expert_parallel=1, max_bytes=10**9, bytes_per_element=4)
     write_weights(folder, model, plan, rank=0)
-    ids = {"end_of_text_id": tokenizer.end_of_text_id, "stop_ids": [tokenizer.end_of_text_id], "pad_id": tokenizer.pad_id}
+    ids = {
+        "end_of_text_id": tokenizer.end_of_text_id,
+        "stop_ids": [tokenizer.end_of_text_id],
+        "pad_id": tokenizer.pad_id,
+    }
     (folder / "config.json").write_text(json.dumps(to_hf_config(model.config, dtype="float32", **ids)))
     return folder
 
@@ -46,7 +50,9 @@ def test_other_weights_are_refused(checkpoint: Path, monkeypatch: pytest.MonkeyP
         return model
 
     monkeypatch.setattr(parity, "load_model", damaged)
-    with pytest.raises(ValueError, match="logits differ from transformers' by .*: the checkpoint is not what its config.json"):
+    with pytest.raises(
+        ValueError, match="logits differ from transformers' by .*: the checkpoint is not what its config.json"
+    ):
         prove_parity(checkpoint, text=TEXT)
 
 
@@ -55,7 +61,12 @@ def test_other_weights_are_refused(checkpoint: Path, monkeypatch: pytest.MonkeyP
     [
         ("tokenizer.json", '"normalizer": null', '"normalizer": {"type": "Lowercase"}', "token ids"),
         ("chat_template.jinja", "+ '<|end|>'", "+ ' <|end|>'", "chat ids"),
-        ("chat_template.jinja", "{%- generation -%}", "{%- generation -%}{%- endgeneration -%}{%- generation -%}x", "chat ids"),
+        (
+            "chat_template.jinja",
+            "{%- generation -%}",
+            "{%- generation -%}{%- endgeneration -%}{%- generation -%}x",
+            "chat ids",
+        ),
     ],
 )
 def test_a_tokenizer_that_disagrees_is_refused(checkpoint: Path, name: str, old: str, new: str, what: str):

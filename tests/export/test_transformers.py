@@ -17,7 +17,9 @@ from mai1.model.transformer import ModelConfig, MoETransformer
 from tests.model.test_counts import SHAPES, shape
 from tests.support.tiny import END_OF_TEXT, family_configs
 
-TOKENS_BT = torch.tensor([[END_OF_TEXT, *b"What a stock class makes of it"], [END_OF_TEXT, *b"must be what we make of it too"]])
+TOKENS_BT = torch.tensor(
+    [[END_OF_TEXT, *b"What a stock class makes of it"], [END_OF_TEXT, *b"must be what we make of it too"]]
+)
 IDS = {"dtype": "float32", "end_of_text_id": END_OF_TEXT, "stop_ids": [END_OF_TEXT, 258], "pad_id": 257}
 SHARED_TENSORS = {  # ours -> theirs, in the last layer and around the layers
     "embedding.weight": "model.embed_tokens.weight",
@@ -60,7 +62,9 @@ def open_stock(folder: Path) -> PreTrainedModel:
 
 
 @pytest.fixture(scope="module", params=family_configs())
-def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[MoETransformer, PreTrainedModel]:
+def pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[MoETransformer, PreTrainedModel]:
     ours = random_model(family_configs()[request.param]).eval()
     return ours, open_stock(write(ours, tmp_path_factory.mktemp(request.param)))
 
@@ -97,7 +101,9 @@ def test_chosen_experts_equal_transformers(pair: tuple[MoETransformer, PreTraine
     ours, theirs = pair
     chosen = {}
     hooks = [
-        theirs.model.layers[layer].mlp.gate.register_forward_hook(lambda *a, layer=layer: chosen.update({layer: a[2][-1]}))
+        theirs.model.layers[layer].mlp.gate.register_forward_hook(
+            lambda *a, layer=layer: chosen.update({layer: a[2][-1]})
+        )
         for layer in ours.moe_layers()
     ]
     stock_logits(theirs)

@@ -37,3 +37,12 @@ def test_cached_logits_of_left_padded_rows_equal_each_row_alone(family: str, chu
         start = longest - len(prompt)
         alone_TV = model(tokens_BT[row : row + 1, start:]).logits_BTV[0]
         torch.testing.assert_close(logits_BTV[row, start:], alone_TV, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("missing", ["positions_BT", "segments_BT"])
+def test_a_cache_without_positions_or_segments_is_refused(missing: str):
+    config = family_configs()["olmoe"]
+    tokens_BT = torch.zeros(1, 2, dtype=torch.int64)
+    given = {"positions_BT": tokens_BT, "segments_BT": tokens_BT} | {missing: None}
+    with pytest.raises(AssertionError, match="a cache needs both"):
+        MoETransformer(config)(tokens_BT, cache=KeyValueCache(num_layers=config.num_layers, capacity=4), **given)

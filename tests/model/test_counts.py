@@ -8,8 +8,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mai1.model.flops import count_parameters, training_flops_per_token
 from mai1.model.transformer import ModelConfig, MoETransformer
-from mai1.run.config import PretrainConfig
 from mai1.run.compose import compose_config
+from mai1.run.config import PretrainConfig
 from tests.support.tiny import family_configs
 
 SHAPES = sorted(path.stem for path in Path("configs/model").glob("*.yaml"))

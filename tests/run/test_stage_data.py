@@ -1,0 +1,63 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mai1.checkpoint.checkpoint import CheckpointConfig
+from mai1.checkpoint.families import to_hf_config
+from mai1.data.shards import ShardWriter
+from mai1.generate.sampling import SamplingConfig
+from mai1.model.init import initialize
+from mai1.model.transformer import MoETransformer
+from mai1.run import samples
+from mai1.run.config import RunConfig, SftConfig
+from mai1.run.datasets import StageData, open_shards
+from mai1.run.train import _refuse_other_shape
+from mai1.tokenizer.training import TokenizerConfig, TokenizerKind, train_tokenizer
+from tests.support.tiny import family_configs, tiny_model_config
+
+
+@pytest.mark.parametrize("manifest", [{}, {"tokenizer_hash": "f" * 64}])
+def test_shards_of_another_tokenizer_are_refused(tmp_path: Path, manifest: dict):
+    with ShardWriter(tmp_path / "foreign", vocab_size=10) as writer:
+        writer.add(np.arange(10))
+        writer.close(manifest)
+    with pytest.raises(
+        ValueError, match="foreign.json has tokenizer_hash=(nothing|f{12}) but the tokenizer's is 000000000000"
+    ):
+        open_shards(tmp_path, SimpleNamespace(hash="0" * 64))
+
+
+@pytest.mark.parametrize("family", family_configs())
+def test_a_run_starts_from_weights_of_its_own_shape_alone(tmp_path: Path, family: str):
+    config = family_configs()[family]
+    content = to_hf_config(config, dtype="float32", end_of_text_id=1, stop_ids=[1], pad_id=2)
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    _refuse_other_shape(config, tmp_path)
+    with pytest.raises(
+        ValueError, match="model.num_layers=4 but .* has 3: a run starts only from weights of its own shape"
+    ):
+        _refuse_other_shape(replace(config, num_layers=4), tmp_path)
+
+
+def test_questions_too_long_for_the_model_are_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tokenizer = train_tokenizer(iter(["one two why? " * 20]), TokenizerConfig(kind=TokenizerKind.char, vocab_size=300))
+    model = MoETransformer(tiny_model_config(vocab_size=tokenizer.vocabulary.size, max_positions=40))
+    initialize(model, seed=0)
+    monkeypatch.setattr(samples, "load_model", lambda directory: model)
+    questions = [
+        [{"role": "user", "content": text}, {"role": "assistant", "content": "two"}]
+        for text in ("one? " * 20, "why?", "one? " * 6)
+    ]
+    config = SftConfig(
+        run=RunConfig(directory=str(tmp_path), name="r"),
+        checkpoint=CheckpointConfig(init_from="x"),
+        sampling=SamplingConfig(max_new_tokens=30),
+    )
+    (tmp_path / "r").mkdir()
+    samples.ask_questions(tmp_path, config, StageData(tokenizer, None, [], [], questions), when="before")
+    written = json.loads((tmp_path / "r" / "answers.json").read_text())
+    assert written["questions"] == 2 and written["before"]["questions"] == 2
