@@ -16,10 +16,8 @@ Config = TypeVar("Config")
 
 
 def config_directory() -> Path:
-    """The configs: inside an installed package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "configs"
-    return installed if installed.is_dir() else package.parent / "configs"
+    """The YAML files, beside the code in a checkout and in an installed package alike."""
+    return Path(__file__).resolve().parents[1] / "configs"
 
 
 def compose_config(command: str, schema: type[Config], overrides: list[str]) -> Config:
