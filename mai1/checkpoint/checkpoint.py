@@ -136,8 +136,7 @@ def _write_small_files(
     commit.write_json(stage / "trainer" / "state.json", asdict(state))
     written = [stage / "config.json", stage / "generation_config.json", stage / "trainer" / "state.json"]
     for source in sorted(files.tokenizer_directory.iterdir()):
-        shutil.copyfile(source, stage / source.name)
-        commit.sync_file(stage / source.name)
+        commit.write_file(stage / source.name, source.read_bytes())
         written.append(stage / source.name)
     return written
 

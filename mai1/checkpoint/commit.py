@@ -4,11 +4,16 @@ stage directory -> every rank writes and fsyncs its files -> manifest with sizes
 `latest` by os.replace. A kill between any two of these leaves the previous checkpoint as the latest.
 """
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from mai1.dist import World, any_rank, barrier, gather_json
 
@@ -24,16 +29,20 @@ def write_file(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write JSON and fsync."""
-    write_file(path, (json.dumps(value, indent=1) + "\n").encode())
-
-
-def sync_file(path: Path) -> None:
-    """fsync a file that a library wrote, and give it the permissions that any other new file gets."""
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Write a safetensors file and fsync, with the permissions any new file gets; OSError when the disk refuses."""
+    try:
+        save_file(tensors, path, metadata={"format": "pt"})
+    except SafetensorError as error:  # how safetensors reports a full disk
+        raise OSError(errno.ENOSPC, f"cannot write ({error})", str(path)) from None
     with open(path, "rb") as file:
         os.fsync(file.fileno())
     path.chmod(0o666 & ~_umask())
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON and fsync."""
+    write_file(path, (json.dumps(value, indent=1) + "\n").encode())
 
 
 def _umask() -> int:
@@ -143,10 +152,18 @@ def checkpoints_in(folder: Path) -> list[Path]:
 
 
 def newest_sound_checkpoint(folder: Path, world: World) -> Path | None:
-    """The newest checkpoint whose files are as saved; damaged ones are named and passed over."""
-    for path in checkpoints_in(folder):
+    """The newest checkpoint whose files are as saved, None before the first; damaged ones are named and passed over.
+
+    ValueError when there are checkpoints and none is sound: starting anew would throw the run away.
+    """
+    found = checkpoints_in(folder)
+    for path in found:
         problems = verify(path, world)
         if not problems:
             return path
         world.say(f"warning: {path} is damaged ({'; '.join(problems[:3])}): trying the one before")
+    if found:
+        raise ValueError(
+            f"{folder} has no sound checkpoint, {len(found)} are damaged: restore one, or choose another run.name"
+        )
     return None

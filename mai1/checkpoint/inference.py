@@ -3,16 +3,14 @@
 import json
 from pathlib import Path
 
-import torch
-
 from mai1.checkpoint.families import from_hf_config
 from mai1.checkpoint.weights import read_weights
 from mai1.model.transformer import ModelConfig, MoETransformer
 
 
-def load_model(directory: Path, *, dtype: torch.dtype = torch.float32) -> MoETransformer:
-    """The whole model of a checkpoint, ours or a Hugging Face directory of a family we know, on the CPU, for inference."""
-    model = MoETransformer(read_model_config(directory)).to(dtype)
+def load_model(directory: Path) -> MoETransformer:
+    """The whole model of a checkpoint, ours or a Hugging Face directory of a family we know: fp32, on the CPU."""
+    model = MoETransformer(read_model_config(directory))
     read_weights(directory, model)
     return model.eval()
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from mai1.checkpoint.commit import sync_file
+from mai1.checkpoint.commit import write_tensors
 from mai1.checkpoint.names import local_tensors
 from mai1.engine.engine import MOMENTS, Engine
 
@@ -44,8 +43,7 @@ def write_optimizer(stage: Path, engine: Engine) -> tuple[list[Path], list[list]
             tensors[key] = tensor.detach().cpu().contiguous()
             rows.append([kind, fragment.name, start, tensor.numel(), file, key])
     path = stage / file
-    save_file(tensors, path)
-    sync_file(path)
+    write_tensors(path, tensors)
     return [path], rows
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from mai1.checkpoint.commit import sync_file, write_json
+from mai1.checkpoint.commit import write_json, write_tensors
 from mai1.checkpoint.names import TensorName, local_tensors, tensor_names
 from mai1.model.transformer import ModelConfig, MoETransformer
 
@@ -54,8 +53,7 @@ def write_weights(stage: Path, model: MoETransformer, plan: list[ModelFile], *, 
         if entry.writer != rank:
             continue
         tensors = {t.hf_name: _cut(local[t.name], t).detach().cpu().contiguous() for t in entry.tensors}
-        save_file(tensors, stage / entry.file, metadata={"format": "pt"})
-        sync_file(stage / entry.file)
+        write_tensors(stage / entry.file, tensors)
         written.append(stage / entry.file)
     if rank == 0:
         weight_map = {tensor.hf_name: entry.file for entry in plan for tensor in entry.tensors}

@@ -1,4 +1,4 @@
-"""Conversations from files people have: messages, alpaca and prompt/completion, as .jsonl or .json.
+"""Conversations from files people have: messages, alpaca, prompt/completion and question/answer, as .jsonl or .json.
 
 A .json file holds a list of conversations or just one; messages may also stand in a bare list. Everything becomes a list
 of `{"role", "content"}` messages; what cannot is refused with its place in the file.
@@ -27,7 +27,7 @@ def read_conversations(path: Path) -> list[list[dict]]:
 
 
 def to_messages(record: object) -> list[dict]:
-    """One record of any of the three shapes as messages."""
+    """One record of any of the shapes as messages."""
     if isinstance(record, list):
         return [_message(message) for message in _list(record)]
     if not isinstance(record, dict):
@@ -39,13 +39,15 @@ def to_messages(record: object) -> list[dict]:
         if record.get("input"):
             question += "\n\n" + _text(record, "input")
         return [{"role": "user", "content": question}, {"role": "assistant", "content": _text(record, "output")}]
-    if "prompt" in record and "completion" in record:
-        return [
-            {"role": "user", "content": _text(record, "prompt")},
-            {"role": "assistant", "content": _text(record, "completion")},
-        ]
+    for asked, answered in (("prompt", "completion"), ("question", "answer")):
+        if asked in record and answered in record:
+            return [
+                {"role": "user", "content": _text(record, asked)},
+                {"role": "assistant", "content": _text(record, answered)},
+            ]
     raise ValueError(
-        f"fields {', '.join(record) or '(none)'} are none of messages, instruction/output, prompt/completion"
+        f"fields {', '.join(record) or '(none)'} are none of messages, instruction/output, prompt/completion, "
+        "question/answer"
     )
 
 

@@ -3,6 +3,7 @@
 Exit codes: 0 done, or saved on request; 1 a crash, with its traceback; 2 a mistake of the user's, in one line.
 """
 
+import errno
 import importlib
 import os
 import sys
@@ -16,6 +17,8 @@ COMMANDS = {
     "checkpoint": "show, verify, or prove against transformers:                  mai1 checkpoint verify runs/first",
     "report": "write report.html of a run:                                   mai1 report runs/first",
 }
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 HELP = """mai1 trains mixture-of-experts language models end to end.
 
@@ -58,16 +61,19 @@ def _run(command: str, arguments: list[str], *, shows_traceback: bool) -> int:
         return _mistake(f"{command!r} is no command: use one of {', '.join(COMMANDS)}")
     try:
         importlib.import_module(f"mai1.run.{command}").main(arguments)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except ValueError as error:
         if shows_traceback:
             raise
         return _mistake(" ".join(str(error).split()))
+    except OSError as error:
+        if error.errno not in NO_SPACE or shows_traceback:
+            raise
+        return _mistake(f"{error}: free some space or choose another disk, then run the same command again")
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     return 0
 
 

@@ -47,7 +47,7 @@ class PretrainData:
 @dataclass(kw_only=True, slots=True)
 class InstructData:
     train: str = "data/embedded/instruct/train.jsonl"
-    """Conversations to learn: .jsonl or .json with messages, alpaca (instruction, input, output) or prompt/completion."""
+    """Conversations to learn: .jsonl or .json with messages, alpaca, prompt/completion or question/answer."""
     heldout: str = "data/embedded/instruct/heldout.jsonl"
     """Conversations to ask before and after; empty: none."""
     sequence_length: int = 512

@@ -43,7 +43,7 @@ def open_pretraining(path: Path, *, sequence_length: int, seed: int, heldout_row
             max_rows=heldout_rows,
             end_of_text_id=tokenizer.end_of_text_id,
         )
-        for shard in open_shards(path / "heldout", tokenizer)
+        for shard in (open_shards(path / "heldout", tokenizer) if (path / "heldout").is_dir() else [])
     ]
     rows = TokenStream(train, sequence_length=sequence_length, seed=seed)
     return StageData(tokenizer, rows, heldout, train, questions=[])
@@ -99,7 +99,7 @@ def _pack(path: Path, tokenizer: Tokenizer, *, sequence_length: int, seed: int) 
 
 def write_baselines(path: Path, data: StageData) -> Baselines | None:
     """Loss of counting models on the same held-out rows, kept in a file because it takes a moment."""
-    if not data.train_shards:
+    if not data.train_shards or not data.heldout:
         return None
     if not path.is_file():
         counted = count_baselines(

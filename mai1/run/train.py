@@ -2,9 +2,12 @@
 
 import json
 import os
+import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from mai1.checkpoint.checkpoint import ModelFiles, TrainerState, check_disk_space, load_checkpoint, read_state
 from mai1.checkpoint.commit import newest_sound_checkpoint, verify
@@ -12,7 +15,7 @@ from mai1.checkpoint.families import family_of
 from mai1.checkpoint.inference import read_model_config, resolve_checkpoint
 from mai1.checkpoint.weights import read_weights
 from mai1.data.loader import Loader
-from mai1.dist import World, barrier, gather_json, start_world, stop_world
+from mai1.dist import World, gather_json, start_world, stop_world
 from mai1.engine.engine import Engine, start_deepspeed
 from mai1.engine.experts import expert_parallel_group
 from mai1.model.flops import count_parameters, training_flops_per_token
@@ -30,6 +33,8 @@ from mai1.tokenizer.tokenizer import Tokenizer
 from mai1.train.metrics import MetricsLog, Speed, peak_flops
 from mai1.train.stop import StopRequest
 from mai1.train.trainer import Trainer
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -85,14 +90,15 @@ def _run(stage: Stage, stop: StopRequest) -> None:
     _check(stage, world_size=int(os.environ.get("WORLD_SIZE", "1")))
     world = start_world(timeout_s=config.engine.timeout_s)
     try:
-        lock = _claim(stage, world)
+        lock = _on_main_rank(world, lambda: _claim(stage))
         start_deepspeed()
         trainer = _build_trainer(stage, world, stop)
         is_done = trainer.fit()
         if trainer.log is not None:
             trainer.log.close()
-        _finish(stage, world, is_done=is_done, step=trainer.state.step)
-        lock.close() if lock else None
+        _on_main_rank(world, lambda: _finish(stage, is_done=is_done, step=trainer.state.step))
+        if lock is not None:
+            lock.close()
     finally:
         stop_world()
 
@@ -115,28 +121,35 @@ def _check(stage: Stage, *, world_size: int) -> None:
         )
 
 
-def _claim(stage: Stage, world: World) -> object:
-    """Take the run's directory on rank 0; a refusal ends every rank alike."""
-    lock, refusal = None, None
+def _on_main_rank(world: World, action: Callable[[], T]) -> T | None:
+    """Do something on rank 0 while the others wait; a mistake it notices ends every rank alike, instead of leaving them."""
+    result, mistake = None, None
     if world.is_main:
         try:
-            counts = count_parameters(stage.model_config)
-            facts = {
-                "name": stage.config.run.name,
-                "stage": stage.name,
-                "parent": _parent_run(stage.init_from),
-                "data": str(stage.data_directory),
-                "parameters": {"total": counts.total, "active": counts.active},
-                "model": plain(stage.model_config),
-            }
-            lock = claim_run_directory(stage.config, facts=facts)
-            _write_tokenizer(stage)
-            stage.checkpoints.mkdir(exist_ok=True)
+            result = action()
         except (ValueError, OSError) as error:
-            refusal = str(error)
-    refusal = gather_json(refusal, world)[0]
-    if refusal:
-        raise ValueError(refusal)
+            mistake = str(error)
+    if mistake := gather_json(mistake, world)[0]:
+        raise ValueError(mistake)
+    return result
+
+
+def _claim(stage: Stage) -> object:
+    """Take the run's directory and put the tokenizer there; returns the lock to hold."""
+    counts = count_parameters(stage.model_config)
+    facts = {
+        "name": stage.config.run.name,
+        "stage": stage.name,
+        "parent": _parent_run(stage.init_from),
+        "data": str(stage.data_directory),
+        "parameters": {"total": counts.total, "active": counts.active},
+        "model": plain(stage.model_config),
+    }
+    lock = claim_run_directory(stage.config, facts=facts)
+    folder = stage.config.run.path / "tokenizer"  # ours and Hugging Face's files, which go into every checkpoint
+    stage.data.tokenizer.save(folder)
+    write_huggingface_files(stage.data.tokenizer, folder)
+    stage.checkpoints.mkdir(exist_ok=True)
     return lock
 
 
@@ -162,10 +175,7 @@ def _build_trainer(stage: Stage, world: World, stop: StopRequest) -> Trainer:
     )
     check_disk_space(stage.checkpoints, engine)
     state = _resume(resume_from, engine, stage, world) if resume_from else _first_state(stage, world)
-    if world.is_main:
-        write_baselines(config.run.path / "baselines.json", data)
-        ask_questions(stage.init_from, config, data, when="before")
-    barrier(world)
+    _on_main_rank(world, lambda: _measure_before(stage))
     return Trainer(
         engine=engine,
         loader=loader,
@@ -211,26 +221,22 @@ def _resume(directory: Path, engine: Engine, stage: Stage, world: World) -> Trai
     return state
 
 
-def _finish(stage: Stage, world: World, *, is_done: bool, step: int) -> None:
-    path = stage.config.run.path
-    if world.is_main and is_done:
-        final = stage.checkpoints / f"step_{step:08d}"
+def _measure_before(stage: Stage) -> None:
+    """What the run will be compared with: counting models, and the answers of the model it starts from."""
+    write_baselines(stage.config.run.path / "baselines.json", stage.data)
+    ask_questions(stage.init_from, stage.config, stage.data, when="before")
+
+
+def _finish(stage: Stage, *, is_done: bool, step: int) -> None:
+    """Samples of a finished run, its report, and how to go on."""
+    final = stage.checkpoints / f"step_{step:08d}"
+    if is_done:
         write_continuations(final, stage.config, stage.data)
         ask_questions(final, stage.config, stage.data, when="after")
-    if world.is_main:
-        world.say(f"report: {build_report(path)}")
-        if is_done:
-            world.say(f"done: {stage.checkpoints / f'step_{step:08d}'}")
-        else:
-            world.say(f"saved at step {step}; to go on, run the same command again: mai1 {' '.join(sys.argv[1:])}")
-    barrier(world)
-
-
-def _write_tokenizer(stage: Stage) -> None:
-    """The tokenizer's files, ours and Hugging Face's, that go into every checkpoint."""
-    folder = stage.config.run.path / "tokenizer"
-    stage.data.tokenizer.save(folder)
-    write_huggingface_files(stage.data.tokenizer, folder)
+    page = build_report(stage.config.run.path)
+    command = f"mai1 {shlex.join(sys.argv[1:])}"
+    ending = f"done: {final}" if is_done else f"saved at step {step}; to go on, run the same command again: {command}"
+    print(f"report: {page}\n{ending}", file=sys.stderr, flush=True)
 
 
 def _model_files(stage: Stage) -> ModelFiles:

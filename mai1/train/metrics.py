@@ -58,13 +58,13 @@ class MetricsLog:
 
 
 def _forget_after(path: Path, step: int) -> None:
-    """Drop records of steps that a resumed run will do again, and a torn last line."""
+    """Drop records of steps that a resumed run will do again, all of them where it starts anew, and a torn last line."""
     if not path.exists():
         return
     kept = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            if json.loads(line)["step"] <= step:
+            if step and json.loads(line)["step"] <= step:
                 kept.append(line)
         except (json.JSONDecodeError, KeyError, TypeError):
             continue

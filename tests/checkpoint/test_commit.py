@@ -59,6 +59,14 @@ def test_an_error_while_staging_publishes_nothing(tmp_path, monkeypatch):
     assert commit.newest_sound_checkpoint(tmp_path, ALONE) == before
 
 
+def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_anew(tmp_path):
+    assert commit.newest_sound_checkpoint(tmp_path, ALONE) is None
+    for step in (1, 2):
+        (_publish(tmp_path, step) / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match="no sound checkpoint, 2 are damaged"):
+        commit.newest_sound_checkpoint(tmp_path, ALONE)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

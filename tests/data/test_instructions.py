@@ -23,6 +23,7 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
         {"instruction": "Why?", "output": "Because."},
         {"instruction": "Why?", "input": "", "output": "Because."},
         {"prompt": "Why?", "completion": "Because.", "source": "book"},
+        {"question": "Why?", "answer": "Because."},
         {"messages": [ASK | {"name": "x"}, ANSWER], "prompt": "ignored", "completion": "ignored"},
     ],
 )
@@ -86,3 +87,17 @@ def test_a_missing_file_and_an_endless_line_are_refused(tmp_path: Path, monkeypa
     monkeypatch.setattr(instructions, "MAX_LINE_BYTES", 40)
     with pytest.raises(ValueError, match=r"c\.jsonl:2 is longer than 40 bytes: split the conversation"):
         read_conversations(write(tmp_path, "c.jsonl", '{"prompt": "a", "completion": "b"}\n' + "x" * 41))
+
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "instruct"
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the shared instruction files")
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("gsm8k_train.jsonl", 7473), ("rasbt_instruction-data.json", 1100), ("llamafactory_identity.json", 91)],
+)
+def test_published_instruction_files_are_read_whole(name: str, count: int):
+    conversations = read_conversations(SHARED / name)
+    assert len(conversations) == count
+    assert all([m["role"] for m in talk] == ["user", "assistant"] for talk in conversations)

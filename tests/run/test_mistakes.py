@@ -64,7 +64,7 @@ def test_a_corpus_too_small_for_the_sequence_is_refused(mai1, texts, tmp_path):
                 "heldout_fraction=0.3", "workers=1")  # fmt: skip
     assert made.code == 0, made.err
     outcome = mai1("pretrain", *TINY_RUN, f"data.path={small}", f"run.directory={tmp_path / 'runs'}",
-                   "data.sequence_length=256", "train.steps=2", "data.sequence_length=2048", "model.max_positions=4096")  # fmt: skip
+                   "train.steps=2", "data.sequence_length=2048", "model.max_positions=4096")  # fmt: skip
     _assert_mistake(outcome, "data.sequence_length=2048", "tokens", "shorter")
     assert not (tmp_path / "runs").exists()
 
@@ -194,6 +194,22 @@ def test_a_full_disk_is_reported_before_anything_is_written(corpus, tmp_path):
     full = "import shutil; u = shutil.disk_usage('/'); shutil.disk_usage = lambda _: u._replace(free=1000)"
     _assert_mistake(_in_own_process(run, before=full), "MiB", "disk", "run.directory")
     assert not list((tmp_path / "first" / "checkpoints").iterdir())
+
+
+def test_a_disk_that_fills_during_a_save_loses_nothing(corpus, tmp_path):
+    run = [*TINY_RUN, f"data.path={corpus}", f"run.directory={tmp_path}", "train.steps=4", "checkpoint.every_steps=2"]
+    assert _in_own_process([*run, "train.stop_after_steps=2"]).code == 0
+    small_files = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))"
+    _assert_mistake(_in_own_process(run, before=small_files), "safetensors", "free some space", "run the same command")
+    assert [path.name for path in (tmp_path / "first" / "checkpoints").glob("step_*")] == ["step_00000002"]
+    assert _in_own_process(run).code == 0
+
+
+def test_a_corpus_without_held_out_text_can_be_trained_on(corpus, tmp_path):
+    shutil.copytree(corpus, tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / "heldout")
+    run = [*TINY_RUN, f"data.path={tmp_path / 'data'}", f"run.directory={tmp_path}", "train.steps=2"]
+    assert _in_own_process(run).code == 0
 
 
 def _in_own_process(run: list[str], *, before: str = "") -> Outcome:

@@ -23,6 +23,10 @@ def test_an_installed_wheel_has_every_command_and_config(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
     for command in ("prepare", "pretrain", "sft", "generate", "evaluate"):
         shown = subprocess.run(
-            [sys.executable, "-m", "mai1", command, "--help"], cwd=tmp_path, env=environment, capture_output=True, text=True
+            [sys.executable, "-m", "mai1", command, "--help"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
         )
         assert shown.returncode == 0 and "keys and their defaults" in shown.stdout, shown.stderr
