@@ -9,7 +9,7 @@ stage() { printf '\n== %s\n' "$*" >&2; }
 rm -rf runs/smoke runs/smoke-sft
 
 stage "1/8 prepare: text to shards, with a tokenizer and questions"
-mai1 prepare output=data/smoke max_bytes=12000000 tokenizer.vocab_size=4000
+mai1 prepare output=data/smoke max_bytes=12000000 tokenizer.vocab_size=2000
 
 stage "2/8 pretrain, stopped halfway"
 mai1 pretrain experiment=smoke train.stop_after_steps=200

@@ -39,6 +39,7 @@ def prove_parity(directory: Path, *, text: str = "") -> dict:
     _compare("chat loss mask", chat.loss_mask, list(rendered["assistant_masks"]), directory)
 
     ours = load_model(directory)
+    transformers.utils.logging.disable_progress_bar()
     theirs = AutoModelForCausalLM.from_pretrained(
         directory, dtype=torch.float32, local_files_only=True, trust_remote_code=False
     ).eval()
