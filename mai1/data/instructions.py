@@ -14,7 +14,7 @@ MAX_LINE_BYTES = 16 * 2**20
 def read_conversations(path: Path) -> list[list[dict]]:
     """All conversations of a file, in order."""
     if not path.is_file():
-        raise ValueError(f"{path} does not exist: name a .jsonl or .json file of conversations")
+        raise ValueError(f"{path} is no file: name a .jsonl or .json file of conversations")
     conversations = []
     for where, record in _records(path):
         try:

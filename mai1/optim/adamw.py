@@ -38,8 +38,11 @@ class OptimConfig:
         for key in ("warmup_steps", "weight_decay", "clip_norm"):
             if not getattr(self, key) >= 0:
                 raise ValueError(f"optim.{key}={getattr(self, key)} must not be negative")
-        for key in ("beta1", "beta2", "decay_fraction", "final_factor"):
-            if not 0 <= getattr(self, key) <= 1 or (key.startswith("beta") and getattr(self, key) == 1):
+        for key in ("beta1", "beta2"):
+            if not 0 <= getattr(self, key) < 1:
+                raise ValueError(f"optim.{key}={getattr(self, key)} must be at least 0 and below 1")
+        for key in ("decay_fraction", "final_factor"):
+            if not 0 <= getattr(self, key) <= 1:
                 raise ValueError(f"optim.{key}={getattr(self, key)} must be from 0 to 1")
 
     def learning_rate_at(self, step: int, *, steps: int) -> float:

@@ -57,8 +57,9 @@ def prove(directory: Path) -> None:
     from mai1.export.parity import prove_parity
 
     result = prove_parity(directory)
-    if (directory.parents[1] / "run.json").is_file():
-        (directory.parents[1] / "parity.json").write_text(json.dumps(result, indent=1) + "\n")
+    run = directory.parent.parent
+    if (run / "run.json").is_file():
+        (run / "parity.json").write_text(json.dumps(result, indent=1) + "\n")
     print(
         f"{directory} is a {result['architecture']}: logits differ by at most {result['max_logit_difference']:.1e}, "
         f"routing agrees on {result['routing_agreement']:.2%} of choices, token ids and chat are identical"

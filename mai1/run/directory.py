@@ -57,8 +57,11 @@ def claim_run_directory(config: StageConfig, *, facts: dict) -> object:
         raise ValueError(
             f"run.name={config.run.name} names {path}, which holds something else: choose another run.name"
         )
-    path.mkdir(parents=True, exist_ok=True)
-    lock = _lock(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = _lock(path)
+    except OSError as error:
+        raise ValueError(f"run.directory={config.run.directory} cannot be written ({error}): choose another") from None
     write_atomically(known, yaml.safe_dump(resolved, sort_keys=False))
     write_atomically(path / "environment.json", json.dumps(environment(), indent=1))
     if not (path / "run.json").is_file():

@@ -14,6 +14,7 @@ def main(arguments: list[str]) -> None:
         print_help("pretrain", PretrainConfig, __doc__)
         return
     config = compose_config("pretrain", PretrainConfig, arguments)
-    from mai1.run.train import run_pretrain
+    from mai1.run.stage import pretraining_stage
+    from mai1.run.train import run_stage
 
-    run_pretrain(config, stop)
+    run_stage(pretraining_stage(config), stop)

@@ -14,6 +14,7 @@ def main(arguments: list[str]) -> None:
         print_help("sft", SftConfig, __doc__)
         return
     config = compose_config("sft", SftConfig, arguments)
-    from mai1.run.train import run_sft
+    from mai1.run.stage import tuning_stage
+    from mai1.run.train import run_stage
 
-    run_sft(config, stop)
+    run_stage(tuning_stage(config), stop)

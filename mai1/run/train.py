@@ -1,18 +1,14 @@
-"""Pretraining and instruction tuning: open the data, build the model and the engine, resume or start, fit, report."""
+"""Run a stage: claim its directory, build the model and the engine, resume or start, fit, report."""
 
-import json
 import os
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from mai1.checkpoint.checkpoint import ModelFiles, TrainerState, check_disk_space, load_checkpoint, read_state
+from mai1.checkpoint.checkpoint import TrainerState, check_disk_space, load_checkpoint, read_state
 from mai1.checkpoint.commit import newest_sound_checkpoint, verify
-from mai1.checkpoint.families import family_of
-from mai1.checkpoint.inference import read_model_config, resolve_checkpoint
 from mai1.checkpoint.weights import read_weights
 from mai1.data.loader import Loader
 from mai1.dist import World, gather_json, start_world, stop_world
@@ -20,16 +16,14 @@ from mai1.engine.engine import Engine, start_deepspeed
 from mai1.engine.experts import expert_parallel_group
 from mai1.model.flops import count_parameters, training_flops_per_token
 from mai1.model.init import initialize
-from mai1.model.moe.balance import BalanceMethod
-from mai1.model.moe.router import Scores
-from mai1.model.transformer import ModelConfig, MoETransformer
+from mai1.model.transformer import MoETransformer
 from mai1.report.build import build_report
-from mai1.run.config import PretrainConfig, SftConfig, StageConfig
-from mai1.run.datasets import StageData, open_instructions, open_pretraining, write_baselines
+from mai1.run.config import StageConfig
+from mai1.run.datasets import write_baselines
 from mai1.run.directory import claim_run_directory, plain
 from mai1.run.samples import ask_questions, write_continuations
+from mai1.run.stage import Stage, check_stage
 from mai1.tokenizer.huggingface import write_huggingface_files
-from mai1.tokenizer.tokenizer import Tokenizer
 from mai1.train.metrics import MetricsLog, Speed, peak_flops
 from mai1.train.stop import StopRequest
 from mai1.train.trainer import Trainer
@@ -37,57 +31,10 @@ from mai1.train.trainer import Trainer
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class Stage:
-    """One stage about to run."""
-
-    name: str
-    config: StageConfig
-    model_config: ModelConfig
-    data: StageData
-    data_directory: Path
-    """What `mai1 prepare` wrote, for the report."""
-    init_from: Path | None
-    """Checkpoint or Hugging Face directory of the first weights."""
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.config.run.path / "checkpoints"
-
-
-def run_pretrain(config: PretrainConfig, stop: StopRequest) -> None:
-    """Train from random weights or, with checkpoint.init_from, from those of a model of the same shape."""
-    data = open_pretraining(
-        Path(config.data.path),
-        sequence_length=config.data.sequence_length,
-        seed=config.run.seed,
-        heldout_rows=config.train.heldout_rows,
-    )
-    model_config = _with_vocabulary(config.model, data.tokenizer)
-    init_from = _init_from(config)
-    if init_from is not None:
-        _refuse_other_shape(model_config, init_from)
-    _run(Stage("pretrain", config, model_config, data, Path(config.data.path), init_from), stop)
-
-
-def run_sft(config: SftConfig, stop: StopRequest) -> None:
-    """Tune another model on conversations."""
-    init_from = _init_from(config)
-    data = open_instructions(
-        Path(config.data.train),
-        Path(config.data.heldout) if config.data.heldout else None,
-        Tokenizer.load(init_from),
-        sequence_length=config.data.sequence_length,
-        seed=config.run.seed,
-        heldout_rows=config.train.heldout_rows,
-    )
-    data_directory = Path(config.data.train).parent.parent
-    _run(Stage("sft", config, read_model_config(init_from), data, data_directory, init_from), stop)
-
-
-def _run(stage: Stage, stop: StopRequest) -> None:
+def run_stage(stage: Stage, stop: StopRequest) -> None:
+    """Train a stage to its end, or until `stop` asks for a checkpoint."""
     config = stage.config
-    _check(stage, world_size=int(os.environ.get("WORLD_SIZE", "1")))
+    check_stage(stage, world_size=int(os.environ.get("WORLD_SIZE", "1")))
     world = start_world(timeout_s=config.engine.timeout_s)
     try:
         lock = _on_main_rank(world, lambda: _claim(stage))
@@ -101,24 +48,6 @@ def _run(stage: Stage, stop: StopRequest) -> None:
             lock.close()
     finally:
         stop_world()
-
-
-def _check(stage: Stage, *, world_size: int) -> None:
-    """Refuse what cannot work, before anything is written or any rank waits for another."""
-    config, model = stage.config, stage.model_config
-    family_of(model)
-    config.engine.check_topology(world_size=world_size, num_experts=model.moe.num_experts)
-    config.batch.microbatches_per_step(world_size)
-    if config.balance.method is BalanceMethod.bias and model.moe.scores is not Scores.sigmoid:
-        raise ValueError(
-            "balance.method=bias needs model.moe.scores=sigmoid, because softmax checkpoints have no place for the "
-            "bias: use balance.method=sequence_loss"
-        )
-    if config.data.sequence_length > model.max_positions:
-        raise ValueError(
-            f"data.sequence_length={config.data.sequence_length} must not exceed "
-            f"model.max_positions={model.max_positions}: shorten the one or raise the other"
-        )
 
 
 def _on_main_rank(world: World, action: Callable[[], T]) -> T | None:
@@ -140,7 +69,7 @@ def _claim(stage: Stage) -> object:
     facts = {
         "name": stage.config.run.name,
         "stage": stage.name,
-        "parent": _parent_run(stage.init_from),
+        "parent": stage.parent,
         "data": str(stage.data_directory),
         "parameters": {"total": counts.total, "active": counts.active},
         "model": plain(stage.model_config),
@@ -185,7 +114,7 @@ def _build_trainer(stage: Stage, world: World, stop: StopRequest) -> Trainer:
         balance=config.balance,
         checkpoints=config.checkpoint,
         checkpoint_folder=stage.checkpoints,
-        files=_model_files(stage),
+        files=stage.model_files,
         expert_parallel=config.engine.expert_parallel,
         speed=Speed(
             flops_per_token=training_flops_per_token(stage.model_config, context=config.data.sequence_length),
@@ -217,7 +146,9 @@ def _resume(directory: Path, engine: Engine, stage: Stage, world: World) -> Trai
         )
     state = load_checkpoint(directory, engine)
     state.run = plain(stage.config)
-    world.say(f"{directory}: going on from step {state.step} of {stage.config.train.steps}")
+    is_finished = state.step >= stage.config.train.steps
+    goes_on = "the run is finished" if is_finished else f"going on from step {state.step} of {stage.config.train.steps}"
+    world.say(f"{directory}: {goes_on}")
     return state
 
 
@@ -239,57 +170,13 @@ def _finish(stage: Stage, *, is_done: bool, step: int) -> None:
     print(f"report: {page}\n{ending}", file=sys.stderr, flush=True)
 
 
-def _model_files(stage: Stage) -> ModelFiles:
-    tokenizer = stage.data.tokenizer
-    return ModelFiles(
-        tokenizer_directory=stage.config.run.path / "tokenizer",
-        end_of_text_id=tokenizer.end_of_text_id,
-        stop_ids=[tokenizer.end_of_text_id, tokenizer.vocabulary.control_id("<|end|>")],
-        pad_id=tokenizer.pad_id,
-    )
-
-
 def _open_log(config: StageConfig, state: TrainerState) -> MetricsLog:
     return MetricsLog(
         config.run.path, from_step=state.step, wandb=config.wandb, run_name=config.run.name, config=plain(config)
     )
 
 
-def _init_from(config: StageConfig) -> Path | None:
-    given = config.checkpoint.init_from
-    return resolve_checkpoint(Path(given), key="checkpoint.init_from") if given else None
-
-
 def _verify_if_ours(directory: Path, world: World) -> None:
     """Check a mai1 checkpoint's hashes; a plain Hugging Face directory has none."""
     if (directory / "manifest.json").is_file() and (problems := verify(directory, world)):
         raise ValueError(f"checkpoint.init_from={directory} is damaged ({'; '.join(problems[:3])}): use another one")
-
-
-def _parent_run(init_from: Path | None) -> str | None:
-    """The run directory a checkpoint lies in, for the report."""
-    if init_from is None or not (init_from.parents[1] / "run.json").is_file():
-        return None
-    return str(init_from.parents[1])
-
-
-def _with_vocabulary(config: ModelConfig, tokenizer: Tokenizer) -> ModelConfig:
-    size = tokenizer.vocabulary.size
-    if config.vocab_size == 0:
-        return replace(config, vocab_size=size)
-    if config.vocab_size < size:
-        raise ValueError(
-            f"model.vocab_size={config.vocab_size} is smaller than the tokenizer's {size}: use 0 to take the tokenizer's"
-        )
-    return config
-
-
-def _refuse_other_shape(config: ModelConfig, init_from: Path) -> None:
-    mine, theirs = plain(config), plain(read_model_config(init_from))
-    unused = () if config.num_dense_layers else ("dense_width",)  # some families' config.json has no place for it
-    differing = [key for key in mine if mine[key] != theirs[key] and key not in unused]
-    if differing:
-        raise ValueError(
-            f"model.{differing[0]}={json.dumps(mine[differing[0]])} but {init_from} has "
-            f"{json.dumps(theirs[differing[0]])}: a run starts only from weights of its own shape"
-        )

@@ -82,7 +82,7 @@ def test_what_cannot_be_read_is_refused_with_its_place(tmp_path: Path, name: str
 
 
 def test_a_missing_file_and_an_endless_line_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(ValueError, match="no.jsonl does not exist: name a .jsonl or .json file"):
+    with pytest.raises(ValueError, match="no.jsonl is no file: name a .jsonl or .json file"):
         read_conversations(tmp_path / "no.jsonl")
     monkeypatch.setattr(instructions, "MAX_LINE_BYTES", 40)
     with pytest.raises(ValueError, match=r"c\.jsonl:2 is longer than 40 bytes: split the conversation"):

@@ -79,7 +79,7 @@ def test_two_steps_equal_the_formula_of_adamw():
         (dict(learning_rate=0.0), "optim.learning_rate=0.0 must be above 0"),
         (dict(learning_rate=math.nan), "optim.learning_rate=nan must be above 0"),
         (dict(warmup_steps=-1), "optim.warmup_steps=-1 must not be negative"),
-        (dict(beta2=1.0), "optim.beta2=1.0 must be from 0 to 1"),
+        (dict(beta2=1.0), "optim.beta2=1.0 must be at least 0 and below 1"),
         (dict(final_factor=1.5), "optim.final_factor=1.5 must be from 0 to 1"),
     ],
 )

@@ -202,28 +202,29 @@ def test_signals_ask_for_a_checkpoint_and_a_second_ctrl_c_ends_at_once(capfd):
             signal.signal(number, handler)
 
 
-def test_a_signal_stops_a_run_with_a_checkpoint_that_resumes(corpus, tmp_path):
-    run = [
-        "pretrain",
-        *TINY_RUN,
-        f"data.path={corpus}",
-        f"run.directory={tmp_path}",
-        "run.name=stopped",
-        "train.steps=100000",
-    ]
-    process = subprocess.Popen(
+def _start(run: list) -> subprocess.Popen:
+    return subprocess.Popen(
         [sys.executable, "-m", "mai1", *map(str, run)],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
         text=True,
     )
-    metrics = tmp_path / "stopped" / "metrics.jsonl"
+
+
+def _wait_for_step(process: subprocess.Popen, run_directory: Path, step: int) -> None:
+    for _ in range(1200):
+        if any(path.name >= f"step_{step:08d}" for path in (run_directory / "checkpoints").glob("step_*")):
+            return
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.05)
+    raise AssertionError(f"no checkpoint of step {step} in a minute")
+
+
+def test_a_signal_stops_a_run_with_a_checkpoint_that_resumes(corpus, tmp_path):
+    run = ["pretrain", *TINY_RUN, f"data.path={corpus}", f"run.directory={tmp_path}", "run.name=stopped"]
+    process = _start([*run, "train.steps=100000"])
     try:
-        for _ in range(1200):
-            if metrics.is_file() and '"train"' in metrics.read_text():
-                break
-            assert process.poll() is None, process.stderr.read()
-            time.sleep(0.1)
+        _wait_for_step(process, tmp_path / "stopped", 3)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
     finally:
@@ -231,3 +232,19 @@ def test_a_signal_stops_a_run_with_a_checkpoint_that_resumes(corpus, tmp_path):
     assert process.returncode == 0, err
     assert "to go on, run the same command again" in err
     assert (tmp_path / "stopped" / "checkpoints" / "latest" / "manifest.json").is_file()
+
+
+def test_a_killed_run_ends_bitwise_like_one_that_was_left_alone(corpus, tmp_path):
+    run = ["pretrain", *TINY_RUN, f"data.path={corpus}", f"run.directory={tmp_path}", "train.steps=60"]
+    killed = _start([*run, "run.name=killed"])
+    _wait_for_step(killed, tmp_path / "killed", 9)
+    killed.kill()
+    killed.communicate()
+    for name in ("killed", "alone"):
+        done = _command(*run, f"run.name={name}")
+        assert done.returncode == 0, done.stderr
+    for file in ("model-00001-of-00001.safetensors", "trainer/optimizer-00001-of-00001.safetensors"):
+        ours, theirs = (tmp_path / name / "checkpoints" / "latest" / file for name in ("killed", "alone"))
+        assert ours.read_bytes() == theirs.read_bytes(), file
+    steps = [record["step"] for record in _records(tmp_path / "killed") if record["kind"] == "train"]
+    assert steps == sorted(set(steps)) and steps[-1] == 60

@@ -15,7 +15,7 @@ from mai1.model.transformer import MoETransformer
 from mai1.run import samples
 from mai1.run.config import RunConfig, SftConfig
 from mai1.run.datasets import StageData, open_shards
-from mai1.run.train import _refuse_other_shape
+from mai1.run.stage import _refuse_other_shape
 from mai1.tokenizer.training import TokenizerConfig, TokenizerKind, train_tokenizer
 from tests.support.tiny import family_configs, tiny_model_config
 

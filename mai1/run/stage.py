@@ -1,0 +1,127 @@
+"""What a stage of training is made of, put together and checked before any rank starts."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mai1.checkpoint.checkpoint import ModelFiles
+from mai1.checkpoint.families import family_of
+from mai1.checkpoint.inference import read_model_config, resolve_checkpoint
+from mai1.model.moe.balance import BalanceMethod
+from mai1.model.moe.router import Scores
+from mai1.model.transformer import ModelConfig
+from mai1.run.config import PretrainConfig, SftConfig, StageConfig
+from mai1.run.datasets import StageData, open_instructions, open_pretraining
+from mai1.run.directory import plain
+from mai1.tokenizer.tokenizer import Tokenizer
+
+
+@dataclass(slots=True)
+class Stage:
+    """One stage about to run."""
+
+    name: str
+    config: StageConfig
+    model_config: ModelConfig
+    data: StageData
+    data_directory: Path
+    """What `mai1 prepare` wrote, for the report."""
+    init_from: Path | None
+    """Checkpoint or Hugging Face directory of the first weights."""
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of this run's checkpoints."""
+        return self.config.run.path / "checkpoints"
+
+    @property
+    def parent(self) -> str | None:
+        """The run directory whose checkpoint this stage starts from, for the report."""
+        run = self.init_from.parent.parent if self.init_from is not None else None
+        return str(run) if run is not None and (run / "run.json").is_file() else None
+
+    @property
+    def model_files(self) -> ModelFiles:
+        """What goes beside the weights in every checkpoint."""
+        tokenizer = self.data.tokenizer
+        return ModelFiles(
+            tokenizer_directory=self.config.run.path / "tokenizer",
+            end_of_text_id=tokenizer.end_of_text_id,
+            stop_ids=[tokenizer.end_of_text_id, tokenizer.vocabulary.control_id("<|end|>")],
+            pad_id=tokenizer.pad_id,
+        )
+
+
+def pretraining_stage(config: PretrainConfig) -> Stage:
+    """Training from random weights or, with checkpoint.init_from, from those of a model of the same shape."""
+    data = open_pretraining(
+        Path(config.data.path),
+        sequence_length=config.data.sequence_length,
+        seed=config.run.seed,
+        heldout_rows=config.train.heldout_rows,
+    )
+    model_config = _with_vocabulary(config.model, data.tokenizer)
+    init_from = _init_from(config)
+    if init_from is not None:
+        _refuse_other_shape(model_config, init_from)
+    return Stage("pretrain", config, model_config, data, Path(config.data.path), init_from)
+
+
+def tuning_stage(config: SftConfig) -> Stage:
+    """Tuning another model on conversations."""
+    init_from = _init_from(config)
+    data = open_instructions(
+        Path(config.data.train),
+        Path(config.data.heldout) if config.data.heldout else None,
+        Tokenizer.load(init_from),
+        sequence_length=config.data.sequence_length,
+        seed=config.run.seed,
+        heldout_rows=config.train.heldout_rows,
+    )
+    data_directory = Path(config.data.train).parent.parent
+    return Stage("sft", config, read_model_config(init_from), data, data_directory, init_from)
+
+
+def check_stage(stage: Stage, *, world_size: int) -> None:
+    """Refuse what cannot work, before anything is written or any rank waits for another."""
+    config, model = stage.config, stage.model_config
+    family_of(model)
+    config.engine.check_topology(world_size=world_size, num_experts=model.moe.num_experts)
+    config.batch.microbatches_per_step(world_size)
+    if config.balance.method is BalanceMethod.bias and model.moe.scores is not Scores.sigmoid:
+        raise ValueError(
+            "balance.method=bias needs model.moe.scores=sigmoid, because softmax checkpoints have no place for the "
+            "bias: use balance.method=sequence_loss"
+        )
+    if config.data.sequence_length > model.max_positions:
+        raise ValueError(
+            f"data.sequence_length={config.data.sequence_length} must not exceed "
+            f"model.max_positions={model.max_positions}: shorten the one or raise the other"
+        )
+
+
+def _init_from(config: StageConfig) -> Path | None:
+    given = config.checkpoint.init_from
+    return resolve_checkpoint(Path(given), key="checkpoint.init_from") if given else None
+
+
+def _with_vocabulary(config: ModelConfig, tokenizer: Tokenizer) -> ModelConfig:
+    size = tokenizer.vocabulary.size
+    if config.vocab_size == 0:
+        return replace(config, vocab_size=size)
+    if config.vocab_size < size:
+        raise ValueError(
+            f"model.vocab_size={config.vocab_size} is smaller than the tokenizer's {size}: use 0 to take the tokenizer's"
+        )
+    return config
+
+
+def _refuse_other_shape(config: ModelConfig, init_from: Path) -> None:
+    mine, theirs = plain(config), plain(read_model_config(init_from))
+    unused = () if config.num_dense_layers else ("dense_width",)  # some families' config.json has no place for it
+    differing = [key for key in mine if mine[key] != theirs[key] and key not in unused]
+    if differing:
+        raise ValueError(
+            f"model.{differing[0]}={json.dumps(mine[differing[0]])} but {init_from} has "
+            f"{json.dumps(theirs[differing[0]])}: a run starts only from weights of its own shape"
+        )
