@@ -11,7 +11,7 @@ rm -rf runs/smoke runs/smoke-sft
 stage "1/8 prepare: text to shards, with a tokenizer and questions"
 mai1 prepare output=data/smoke max_bytes=12000000 tokenizer.vocab_size=2000
 
-stage "2/8 pretrain, stopped halfway"
+stage "2/8 pretrain, stopped early"
 mai1 pretrain experiment=smoke train.stop_after_steps=200
 
 stage "3/8 pretrain, resumed by the same command"
