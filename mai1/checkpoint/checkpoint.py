@@ -48,7 +48,7 @@ class TrainerState:
     tokens: int
     """Training tokens seen, padding left out."""
     seconds: float
-    """Time spent training."""
+    """Wall-clock time of all launches so far, evaluations and saves included."""
     data_fingerprint: str
     """Identifies the rows and their order."""
     run: dict
@@ -120,9 +120,7 @@ def read_state(directory: Path) -> TrainerState:
 def prune(folder: Path, *, keep: int) -> None:
     """Delete the oldest finished checkpoints beyond `keep`, never the newest."""
     for path in commit.checkpoints_in(folder)[max(1, keep) :] if keep else []:
-        trash = path.with_name(commit.STAGE_PREFIX + path.name)  # renamed first: half-deleted is never finished
-        path.rename(trash)
-        shutil.rmtree(trash, ignore_errors=True)
+        commit.discard(path)
 
 
 def _write_small_files(

@@ -86,10 +86,19 @@ def commit(stage: Path, directory: Path, *, written: list[Path], manifest: dict,
         write_json(stage / MANIFEST, manifest | {"files": dict(sorted(files.items()))})
         for folder in {stage, *(path.parent for path in stage.rglob("*"))}:
             sync_directory(folder)
+        if directory.exists():  # damaged, and passed over when the run went on from the one before
+            discard(directory)
         os.rename(stage, directory)
         sync_directory(directory.parent)
         point_latest(directory)
     barrier(world)
+
+
+def discard(directory: Path) -> None:
+    """Delete a checkpoint; renamed first, so that a half-deleted one is never taken for finished."""
+    trash = directory.with_name(STAGE_PREFIX + "trash-" + directory.name)
+    os.rename(directory, trash)
+    shutil.rmtree(trash, ignore_errors=True)
 
 
 def point_latest(directory: Path) -> None:

@@ -20,8 +20,8 @@ from mai1.tokenizer.tokenizer import Tokenizer
 class EvaluateConfig:
     checkpoint: str = "runs/first"
     """Run, checkpoint or Hugging Face directory."""
-    data: str = "data/embedded"
-    """Prepared data whose held-out shards give the loss; empty: none."""
+    data: str = "auto"
+    """Prepared data whose held-out shards give the loss; auto: what the run was trained on; empty: none."""
     sequence_length: int = 512
     """Tokens of context."""
     rows: int = 0
@@ -42,9 +42,9 @@ def main(arguments: list[str]) -> None:
         print_help("evaluate", EvaluateConfig, __doc__)
         return
     config = compose_config("evaluate", EvaluateConfig, arguments)
-    if not config.data and not config.questions:
-        raise ValueError("data and questions are both empty: name prepared data, or a file of questions, or both")
     figures = evaluate(config)
+    if not figures:
+        raise ValueError("nothing to evaluate on: set data=DIR of prepared data, or questions=FILE, or both")
     for name, source in figures.get("heldout", {}).items():
         print(
             f"{name:<20} loss {source['loss']:.4f} nats/token   {source['bits_per_byte']:.4f} bits/byte   "
@@ -65,13 +65,14 @@ def evaluate(config: EvaluateConfig) -> dict:
     directory = resolve_checkpoint(Path(config.checkpoint), key="checkpoint")
     tokenizer, figures = Tokenizer.load(directory), {}
     sources = []
-    if config.data:
+    data_path = _data_of_run(directory) if config.data == "auto" else config.data
+    if data_path:
         data = open_pretraining(
-            Path(config.data), sequence_length=config.sequence_length, seed=0, heldout_rows=config.rows
+            Path(data_path), sequence_length=config.sequence_length, seed=0, heldout_rows=config.rows
         )
         if data.tokenizer.hash != tokenizer.hash:
             raise ValueError(
-                f"data={config.data} was prepared with another tokenizer than {directory} has: use its own data"
+                f"data={data_path} was prepared with another tokenizer than {directory} has: use its own data"
             )
         sources = data.heldout
     questions = read_conversations(Path(config.questions)) if config.questions else []
@@ -88,3 +89,10 @@ def evaluate(config: EvaluateConfig) -> dict:
         result, _ = answer_questions(model, tokenizer, asked, config.sampling)
         figures["answers"] = asdict(result)
     return figures
+
+
+def _data_of_run(checkpoint: Path) -> str:
+    """The prepared data that the checkpoint's run names, if it is still there."""
+    facts = checkpoint.parent.parent / "run.json"
+    named = json.loads(facts.read_text())["data"] if facts.is_file() else ""
+    return named if named and (Path(named) / "manifest.json").is_file() else ""

@@ -112,11 +112,12 @@ class Trainer:
 
         The second value says whether any rank was asked to stop.
         """
-        batches = [batch.to(self.world.device) for batch in self.loader.microbatches(step)]
+        batches = self.loader.microbatches(step)
         totals = self._totals(batches)
         learning_rate = self.optim.learning_rate_at(step, steps=self.config.steps)
         sums, tokens_per_expert_LE, grad_norm = torch.zeros(4, dtype=torch.float64), 0, None
         for batch in batches:
+            batch = batch.to(self.world.device)
             output = self.engine.model(
                 batch.tokens_BT, positions_BT=batch.positions_BT, segments_BT=batch.isolating_segments_BT
             )
@@ -194,10 +195,8 @@ class Trainer:
 
     def save(self) -> None:
         """Write and publish a checkpoint, then delete the oldest."""
-        directory = self.checkpoint_folder / f"step_{self.state.step:08d}"
-        if directory.exists():
-            return  # this very step was saved before: the same run, resumed at its end
         paused = time.perf_counter()
+        directory = self.checkpoint_folder / f"step_{self.state.step:08d}"
         save_checkpoint(directory, self.engine, self.state, files=self.files, expert_parallel=self.expert_parallel)
         if self.world.is_main:
             prune(self.checkpoint_folder, keep=self.checkpoints.keep)

@@ -51,6 +51,15 @@ def test_leftovers_of_a_killed_save_are_removed_by_the_next(tmp_path):
     assert not leftover.exists()
 
 
+def test_a_damaged_checkpoint_is_replaced_when_its_step_is_reached_again(tmp_path):
+    _publish(tmp_path, 1)
+    (_publish(tmp_path, 2) / "config.json").write_text("{}")
+    assert commit.newest_sound_checkpoint(tmp_path, ALONE) == tmp_path / "step_00000001"
+    _publish(tmp_path, 2)
+    assert commit.newest_sound_checkpoint(tmp_path, ALONE) == tmp_path / "step_00000002"
+    assert not list(tmp_path.glob(commit.STAGE_PREFIX + "*"))
+
+
 def test_an_error_while_staging_publishes_nothing(tmp_path, monkeypatch):
     before = _publish(tmp_path, 1)
     monkeypatch.setattr(commit, "write_json", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))

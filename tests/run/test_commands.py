@@ -159,6 +159,12 @@ def test_evaluation_gives_the_loss_of_every_source_and_of_answers(corpus, tuned,
     assert f"{figures['heldout']['all']['loss']:.4f}" in done.out
 
 
+def test_evaluation_takes_the_data_of_the_run_unless_told_otherwise(trained, tmp_path, mai1):
+    assert "topics" in mai1("evaluate", f"checkpoint={trained}", "sequence_length=64", "rows=1").out
+    nothing = mai1("evaluate", f"checkpoint={trained}", "data=''")
+    assert nothing.code == 2 and "nothing to evaluate on" in nothing.err
+
+
 def test_the_report_shows_the_run(trained, mai1):
     done = mai1("report", trained)
     assert done.code == 0 and "held-out" in done.out
