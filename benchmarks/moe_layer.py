@@ -12,7 +12,6 @@ is the price of routing, of moving rows, and of smaller products.
 
 import argparse
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -63,7 +62,7 @@ def main() -> None:
             )
 
 
-def contenders(shape: Shape) -> dict[str, Callable[[torch.Tensor], torch.Tensor]]:
+def contenders(shape: Shape) -> dict[str, torch.nn.Module]:
     """Layers with the same active parameters and, for the MoE ones, the same weights."""
     torch.manual_seed(0)
     config = MoEConfig(
@@ -76,10 +75,19 @@ def contenders(shape: Shape) -> dict[str, Callable[[torch.Tensor], torch.Tensor]
     if shape.is_skewed:
         with torch.no_grad():
             ours.router.weight[0] += 4 * shape.width**-0.5
-    layers = {"dense": SwiGLU(shape.width, width=shape.expert_width * shape.top_k), "ours": lambda x: ours(x)[0]}
+    layers = {"dense": SwiGLU(shape.width, width=shape.expert_width * shape.top_k), "ours": _Ours(ours)}
     for implementation in ("eager", "grouped_mm"):
         layers[f"transformers {implementation}"] = _transformers_layer(shape, ours, implementation)
     return layers
+
+
+class _Ours(torch.nn.Module):
+    def __init__(self, layer: MoELayer) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x)[0]
 
 
 def _transformers_layer(shape: Shape, ours: MoELayer, implementation: str) -> Qwen3MoeSparseMoeBlock:
@@ -95,7 +103,7 @@ def _transformers_layer(shape: Shape, ours: MoELayer, implementation: str) -> Qw
     return layer
 
 
-def time_in_turn(layers: dict[str, Callable], shape: Shape, *, rounds: int) -> dict[str, float]:
+def time_in_turn(layers: dict[str, torch.nn.Module], shape: Shape, *, rounds: int) -> dict[str, float]:
     """Best seconds of a forward and backward of each layer; the MoE layers must agree."""
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(1, shape.num_tokens, shape.width, generator=generator) + (0.1 if shape.is_skewed else 0.0)
@@ -105,6 +113,7 @@ def time_in_turn(layers: dict[str, Callable], shape: Shape, *, rounds: int) -> d
     best = dict.fromkeys(layers, float("inf"))
     for _ in range(rounds):
         for name, layer in layers.items():
+            layer.zero_grad(set_to_none=True)
             tokens = x.clone().requires_grad_()
             started = time.perf_counter()
             layer(tokens).sum().backward()

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from mai1.model.moe.dispatch import _Permute, _Spread, dispatch
+from mai1.model.moe.dispatch import _Permute, _Spread, _WeightedSum, dispatch
+from mai1.model.moe.experts import _ExpertLoop
 from mai1.model.moe.layer import MoEConfig, MoELayer
 from mai1.model.moe.router import Scores
 
@@ -151,3 +152,12 @@ def test_gradients_of_the_permutations_pass_finite_differences():
     tokens = torch.randn(4, 3, dtype=torch.float64, generator=generator, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: _Permute.apply(x, order_R, inverse_R), rows)
     assert torch.autograd.gradcheck(lambda x: _Spread.apply(x, order_R, inverse_R, 3), tokens)
+    weights = torch.rand(4, 3, dtype=torch.float64, generator=generator, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, w: _WeightedSum.apply(x, w, order_R, inverse_R), (rows, weights))
+
+
+def test_gradients_of_the_expert_loop_pass_finite_differences_also_without_rows():
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((7, 3), (3, 8, 3), (3, 3, 4))
+    inputs = [torch.randn(s, dtype=torch.float64, generator=generator, requires_grad=True) for s in shapes]
+    assert torch.autograd.gradcheck(lambda *tensors: _ExpertLoop.apply(*tensors, [4, 0, 3]), inputs)

@@ -60,8 +60,7 @@ def combine(rows_RD: torch.Tensor, trip: Trip, weights_NK: torch.Tensor) -> torc
         exchange = trip.exchange
         rows_RD = _Permute.apply(rows_RD, exchange.by_arrival_R, exchange.by_expert_R)
         rows_RD = _AllToAll.apply(rows_RD, exchange.rows_received, exchange.rows_sent, exchange.group)
-    choices_NKD = _Permute.apply(rows_RD, trip.inverse_R, trip.order_R).unflatten(0, weights_NK.shape)
-    return torch.bmm(weights_NK.to(choices_NKD.dtype)[:, None], choices_NKD).squeeze(1)
+    return _WeightedSum.apply(rows_RD, weights_NK.to(rows_RD.dtype), trip.order_R, trip.inverse_R)
 
 
 def _plan_exchange(rows_per_expert_E: torch.Tensor, group: dist.ProcessGroup) -> tuple[Exchange, torch.Tensor]:
@@ -90,7 +89,31 @@ class _Spread(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad_RD):
         (inverse_R,) = ctx.saved_tensors
-        return grad_RD[inverse_R].unflatten(0, (-1, ctx.num_choices)).sum(1), None, None, None
+        first, *others = inverse_R.view(-1, ctx.num_choices).unbind(1)
+        grad_ND = grad_RD[first]
+        for row_N in others:
+            grad_ND += grad_RD[row_N]
+        return grad_ND, None, None, None
+
+
+class _WeightedSum(torch.autograd.Function):
+    """Token n's result is the sum over k of weights[n, k] * rows[inverse[n*K + k]]; both ways only gathers."""
+
+    @staticmethod
+    def forward(ctx, rows_RD, weights_NK, order_R, inverse_R):
+        ctx.save_for_backward(rows_RD, weights_NK, order_R, inverse_R)
+        first, *others = inverse_R.view_as(weights_NK).unbind(1)
+        sum_ND = rows_RD[first] * weights_NK[:, :1]
+        for choice, row_N in enumerate(others, start=1):
+            sum_ND.addcmul_(rows_RD[row_N], weights_NK[:, choice, None])
+        return sum_ND
+
+    @staticmethod
+    def backward(ctx, grad_ND):
+        rows_RD, weights_NK, order_R, inverse_R = ctx.saved_tensors
+        arriving_RD = grad_ND[order_R // weights_NK.shape[1]]
+        grad_weights_NK = (rows_RD * arriving_RD).sum(-1)[inverse_R].view_as(weights_NK)
+        return arriving_RD.mul_(weights_NK.flatten()[order_R, None]), grad_weights_NK, None, None
 
 
 class _Permute(torch.autograd.Function):
