@@ -3,7 +3,7 @@
 Every document read ends in exactly one place: train, held out, or dropped with a reason.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,8 @@ from data_prep.filters import FilterConfig, reason_to_drop
 from data_prep.sources import Document, Source
 from data_prep.splitting import Budget, uniform
 from data_prep.spool import SpoolWriter, read_spool
-from data_prep.workers import Workers
+from data_prep.workers import Workers, batches
 
-BATCH_CHARACTERS = 1 << 20
 SAMPLES_PER_REASON = 3
 SAMPLE_CHARACTERS = 300
 
@@ -112,7 +111,7 @@ class Collector:
         collected = Collected(name, spool)
         judge = partial(judge_batch, filters=self.filters, newlines=self.newlines)
         with SpoolWriter(spool) as writer:
-            for batch, judged in _with_input(workers, judge, _batches(source.documents(workers))):
+            for batch, judged in _with_input(workers, judge, batches(source.documents(workers))):
                 for document, verdict in zip(batch, judged, strict=True):
                     advance(verdict.num_bytes)
                     self._place(document, verdict, collected, writer, budget if source.is_shuffled else None)
@@ -158,25 +157,12 @@ def judge_batch(documents: list[Document], *, filters: FilterConfig, newlines: N
     return judged
 
 
-def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    batch: list[Document] = []
-    characters = 0
-    for document in documents:
-        batch.append(document)
-        characters += len(document.text) + 100
-        if characters >= BATCH_CHARACTERS:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch
-
-
-def _with_input(workers: Workers, judge: partial, batches: Iterator[list[Document]]) -> Iterator[tuple[list, list]]:
+def _with_input(workers: Workers, judge: partial, stream: Iterator[list[Document]]) -> Iterator[tuple[list, list]]:
     """Batches beside what the workers say about them."""
     sent: list[list[Document]] = []
 
     def remember() -> Iterator[list[Document]]:
-        for batch in batches:
+        for batch in stream:
             sent.append(batch)
             yield batch
 

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.workers import Workers
+from data_prep.workers import Workers, batches
 from mai1.data.shards import ShardWriter
 from mai1.tokenizer.tokenizer import Tokenizer
 
 SPLITS = ("train", "heldout")
-BATCH_CHARACTERS = 1 << 20
 SLICE_CHARACTERS = 16_384
 
 
@@ -67,7 +66,7 @@ def write_shards(
     with ExitStack() as stack:
         writers = {s: stack.enter_context(ShardWriter(directory / s / name, vocab_size=vocab_size)) for s in SPLITS}
         begun: list[np.ndarray] = []
-        for encoded in chain.from_iterable(workers.map(encode, _batches(_segments(parts, tokenizer)))):
+        for encoded in chain.from_iterable(workers.map(encode, batches(_segments(parts, tokenizer)))):
             begun.append(encoded.ids)
             sums[encoded.split]["bytes"] += encoded.num_bytes
             advance(encoded.num_bytes)
@@ -107,16 +106,3 @@ def _segments(parts: Iterable[Part], tokenizer: Tokenizer) -> Iterator[Part]:
         segments = list(tokenizer.segments(part.text))
         for number, segment in enumerate(segments, start=1):
             yield Part(part.split, segment, is_end=number == len(segments))
-
-
-def _batches(parts: Iterable[Part]) -> Iterator[list[Part]]:
-    batch: list[Part] = []
-    characters = 0
-    for part in parts:
-        batch.append(part)
-        characters += len(part.text) + 100
-        if characters >= BATCH_CHARACTERS:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch

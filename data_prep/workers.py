@@ -8,10 +8,20 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import islice
 from types import TracebackType
-from typing import TypeVar
+from typing import Protocol, TypeVar
+
+BATCH_CHARACTERS = 1 << 20
+
+
+class HasText(Protocol):
+    """A document or a part of one."""
+
+    text: str
+
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Text = TypeVar("Text", bound=HasText)
 
 
 class Workers:
@@ -57,3 +67,17 @@ def _end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def batches(items: Iterable[Text]) -> Iterator[list[Text]]:
+    """Items in lists of about a million characters: one errand for a worker."""
+    batch: list[Text] = []
+    characters = 0
+    for item in items:
+        batch.append(item)
+        characters += len(item.text) + 100
+        if characters >= BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch

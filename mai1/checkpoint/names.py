@@ -36,19 +36,16 @@ class LocalTensor:
     name: str
     tensor: torch.Tensor
     start: int
-    logical_shape: tuple[int, ...]
 
 
 def local_tensors(model: MoETransformer) -> dict[str, LocalTensor]:
     """All persistent state of this rank's model by logical name, experts with their place among all experts."""
-    num_experts = model.config.moe.num_experts
     expert_modules = {name: m for name, m in model.named_modules() if isinstance(m, Experts)}
     found = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
         module = expert_modules.get(name.rpartition(".")[0])
         start = module.first_expert * tensor[0].numel() if module else 0
-        shape = (num_experts, *tensor.shape[1:]) if module else tuple(tensor.shape)
-        found[name] = LocalTensor(name, tensor.data if isinstance(tensor, nn.Parameter) else tensor, start, shape)
+        found[name] = LocalTensor(name, tensor.data if isinstance(tensor, nn.Parameter) else tensor, start)
     return found
 
 

@@ -55,11 +55,12 @@ def verify(directory: Path) -> None:
 def prove(directory: Path) -> None:
     """Compare with transformers and keep the result beside the run; ValueError when they disagree."""
     from mai1.export.parity import prove_parity
+    from mai1.run.directory import write_atomically
 
     result = prove_parity(directory)
     run = directory.parent.parent
     if (run / "run.json").is_file():
-        (run / "parity.json").write_text(json.dumps(result, indent=1) + "\n")
+        write_atomically(run / "parity.json", json.dumps(result, indent=1))
     print(
         f"{directory} is a {result['architecture']}: logits differ by at most {result['max_logit_difference']:.1e}, "
         f"routing agrees on {result['routing_agreement']:.2%} of choices, token ids and chat are identical"

@@ -1,16 +1,17 @@
 """Open what a stage trains on: prepared shards for pretraining, conversations for tuning."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mai1.data.conversations import Conversation, PackedConversations
-from mai1.data.heldout import Baselines, HeldoutSource, count_baselines, heldout_source
+from mai1.data.heldout import HeldoutSource, count_baselines, heldout_source
 from mai1.data.instructions import read_conversations
 from mai1.data.loader import Rows
 from mai1.data.shards import Shard
 from mai1.data.stream import TokenStream
 from mai1.evaluate.answers import check_questions
+from mai1.run.directory import write_atomically
 from mai1.tokenizer.chat import encode_chat
 from mai1.tokenizer.tokenizer import Tokenizer
 
@@ -69,11 +70,11 @@ def open_instructions(
     train: Path, heldout: Path | None, tokenizer: Tokenizer, *, sequence_length: int, seed: int, heldout_rows: int
 ) -> StageData:
     """Tokenized conversations; held-out ones also give the held-out loss."""
-    rows = _pack(train, tokenizer, sequence_length=sequence_length, seed=seed)
+    rows = _pack(train, read_conversations(train), tokenizer, sequence_length=sequence_length, seed=seed)
     if heldout is None:
         return StageData(tokenizer, rows, [], [], questions=[])
-    held = _pack(heldout, tokenizer, sequence_length=sequence_length, seed=seed)
     questions = read_conversations(heldout)
+    held = _pack(heldout, questions, tokenizer, sequence_length=sequence_length, seed=seed)
     check_questions(questions)  # here, where every rank refuses alike, and not when rank 0 asks them
     answer_bytes = sum(len(m["content"].encode()) for q in questions for m in q if m["role"] == "assistant")
     kept = held.rows[: heldout_rows or None]
@@ -86,9 +87,11 @@ def open_instructions(
     return StageData(tokenizer, rows, [source], [], questions=questions)
 
 
-def _pack(path: Path, tokenizer: Tokenizer, *, sequence_length: int, seed: int) -> PackedConversations:
+def _pack(
+    path: Path, talks: list[list[dict]], tokenizer: Tokenizer, *, sequence_length: int, seed: int
+) -> PackedConversations:
     conversations = []
-    for number, messages in enumerate(read_conversations(path), start=1):
+    for number, messages in enumerate(talks, start=1):
         try:
             chat = encode_chat(tokenizer, messages)
         except ValueError as error:
@@ -97,13 +100,11 @@ def _pack(path: Path, tokenizer: Tokenizer, *, sequence_length: int, seed: int) 
     return PackedConversations(conversations, sequence_length=sequence_length, seed=seed, pad_id=tokenizer.pad_id)
 
 
-def write_baselines(path: Path, data: StageData) -> Baselines | None:
+def write_baselines(path: Path, data: StageData) -> None:
     """Loss of counting models on the same held-out rows, kept in a file because it takes a moment."""
-    if not data.train_shards or not data.heldout:
-        return None
-    if not path.is_file():
-        counted = count_baselines(
-            data.train_shards, data.heldout, vocab_size=data.tokenizer.vocabulary.size, max_tokens=BASELINE_TOKENS
-        )
-        path.write_text(json.dumps({"unigram": counted.unigram, "bigram": counted.bigram}) + "\n")
-    return Baselines(**json.loads(path.read_text()))
+    if path.is_file() or not data.train_shards or not data.heldout:
+        return
+    counted = count_baselines(
+        data.train_shards, data.heldout, vocab_size=data.tokenizer.vocabulary.size, max_tokens=BASELINE_TOKENS
+    )
+    write_atomically(path, json.dumps(asdict(counted)))

@@ -1,9 +1,9 @@
 """`mai1 report RUN`: write report.html of a run, finished or not, and print its main figures."""
 
-import json
 from pathlib import Path
 
 from mai1.report.build import build_report
+from mai1.report.records import read_lines, read_object
 
 
 def main(arguments: list[str]) -> None:
@@ -21,9 +21,10 @@ def main(arguments: list[str]) -> None:
 
 def summary(directory: Path) -> list[str]:
     """The run in a few lines, from its files; what is not there yet is left out."""
-    facts, baselines = _read(directory / "run.json"), _read(directory / "baselines.json")
-    answers, parity = _read(directory / "answers.json"), _read(directory / "parity.json")
-    records = _records(directory / "metrics.jsonl")
+    facts, baselines, answers, parity = (
+        read_object(directory / f"{name}.json", notes=[]) for name in ("run", "baselines", "answers", "parity")
+    )
+    records = read_lines(directory / "metrics.jsonl", notes=[])
     lines = [f"{directory} ({facts.get('stage', '?')})"]
     trained = [record for record in records if record["kind"] == "train"]
     heldout = [record for record in records if record["kind"] == "heldout"]
@@ -50,18 +51,3 @@ def summary(directory: Path) -> list[str]:
     if parity:
         lines.append(f"  transformers  {parity['architecture']}, logits within {parity['max_logit_difference']:.1e}")
     return lines
-
-
-def _read(path: Path) -> dict:
-    return json.loads(path.read_text()) if path.is_file() else {}
-
-
-def _records(path: Path) -> list[dict]:
-    """Records of a metrics file; a line torn by a kill is passed over."""
-    records = []
-    for line in path.read_text().splitlines() if path.is_file() else []:
-        try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return records

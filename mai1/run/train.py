@@ -86,9 +86,10 @@ def _build_trainer(stage: Stage, world: World, stop: StopRequest) -> Trainer:
     config, data = stage.config, stage.data
     group = expert_parallel_group(config.engine.expert_parallel)
     model = MoETransformer(stage.model_config, expert_group=group)
-    initialize(model, seed=config.run.seed)
-    resume_from = newest_sound_checkpoint(stage.checkpoints, world)
-    if resume_from is None and stage.init_from is not None:
+    resume_from = newest_sound_checkpoint(stage.checkpoints, world)  # read when the engine is there to take its moments
+    if resume_from is None and stage.init_from is None:
+        initialize(model, seed=config.run.seed)
+    elif resume_from is None:
         _verify_if_ours(stage.init_from, world)
         read_weights(stage.init_from, model)
     loader = Loader(
@@ -134,6 +135,8 @@ def _first_state(stage: Stage, world: World) -> TrainerState:
         f"{'rank' if world.size == 1 else 'ranks'}; {counts.total / 1e6:.1f} M parameters, {counts.active / 1e6:.1f} M "
         f"active; {rows.rows_per_epoch} rows of {rows.sequence_length} tokens an epoch"
     )
+    if left_out := getattr(rows, "num_too_long", 0):
+        world.say(f"{left_out} conversations are longer than data.sequence_length={rows.sequence_length} and left out")
     return TrainerState(step=0, tokens=0, seconds=0.0, data_fingerprint=rows.fingerprint, run=plain(stage.config))
 
 
