@@ -1,9 +1,8 @@
-"""Balancing: keep every expert in use. The default moves a selection bias; the alternative adds a loss.
+"""Balancing: keep every expert in use. The default moves a selection bias; the alternatives add a loss.
 
-Legend: B sequences, T positions, N = B*T tokens, E experts, K choices.
+Legend: B sequences, T positions, N = B*T tokens, E experts, L MoE layers.
 """
 
-import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -13,23 +12,35 @@ from mai1.model.moe.router import Router, Routing
 
 
 class BalanceMethod(Enum):
-    """How the load of the experts is evened out."""
+    """How the load of the experts is evened out; the losses differ in the tokens over which the load is counted."""
 
     bias = "bias"  # selection bias, no loss: Wang et al. 2024, arXiv 2408.15664; needs scores=sigmoid
-    sequence_loss = "sequence_loss"  # sequence-wise auxiliary loss: DeepSeek-V3, arXiv 2412.19437, eq. 17-20
+    switch_loss = "switch_loss"  # over a rank's microbatch: Switch, arXiv 2101.03961, eq. 4-6
+    sequence_loss = "sequence_loss"  # over each sequence: DeepSeek-V3, arXiv 2412.19437, eq. 17-20
+    global_loss = "global_loss"  # over the whole batch: Qiu et al. 2025, arXiv 2501.11873; here the previous step's
     none = "none"
+
+
+class Counted(Enum):
+    """Which tokens are load and enter the router's losses."""
+
+    targets = "targets"  # those whose next token is learned: in tuning the answers, in pretraining all
+    tokens = "tokens"  # all but padding
 
 
 @dataclass(kw_only=True, slots=True)
 class BalanceConfig:
     method: BalanceMethod = BalanceMethod.bias
-    """bias | sequence_loss | none. bias needs model.moe.scores=sigmoid."""
+    """bias | switch_loss (over a microbatch, so its size matters) | sequence_loss | global_loss (over the whole step) |
+    none. bias needs model.moe.scores=sigmoid."""
     bias_rate: float = 1e-3
     """Step of the selection bias per optimizer step, in units of the score (0..1); used by method=bias."""
     loss_weight: float = 1e-2
-    """Factor of the auxiliary loss; used by method=sequence_loss."""
+    """Factor of the balancing loss; used by the methods that are losses."""
     z_loss_weight: float = 1e-4
     """Factor of the router z-loss (Zoph et al. 2022, arXiv 2202.08906, eq. 5); 0 turns it off."""
+    counted: Counted = Counted.targets
+    """targets | tokens: what is load and enters the router's losses; targets leaves out prompts, tokens only padding."""
 
     def __post_init__(self) -> None:
         for key in ("bias_rate", "loss_weight", "z_loss_weight"):
@@ -49,51 +60,43 @@ def update_selection_bias(router: Router, tokens_per_expert_E: torch.Tensor, *, 
     router.selection_bias.add_(step_E - step_E.mean())
 
 
-def sequence_balance_sum(routing: Routing, valid_BT: torch.Tensor) -> torch.Tensor:
-    """Sum over sequences of `tokens * sum_e f_e * P_e` (DeepSeek-V3 eq. 17-20); divide by all tokens for the mean.
+def balance_loss_sum(
+    routings: dict[int, Routing], *, method: BalanceMethod, last_load_LE: torch.Tensor | None
+) -> torch.Tensor:
+    """The method's loss summed over layers and counted tokens, so that shares of microbatches add up; fp32.
 
-    f_e is the share of choices that fell on e times E/K, P_e the mean normalised score; both within one sequence, so
-    the value does not depend on how sequences are spread over ranks and microbatches. Even load gives 1.
+    Divided by both numbers it is the mean over layers of `E * sum_e f_e * P_e` (Switch, eq. 4; DeepSeek-V3, eq. 17): f_e
+    is the share of choices that fell on expert e, a constant for the gradient, and P_e the mean of e's normalised score.
+    Even load gives 1, all tokens on K experts up to E/K. Zero for methods without a loss.
+
+    f_e of the global loss comes from `last_load_LE`, the counts of all ranks and microbatches of the previous optimizer
+    step (None at the first: even). The paper counts the same step, which costs every layer a communication, and with
+    accumulation a buffer that grows over the step; a step later, every rank knows the counts.
     """
-    num_sequences = valid_BT.shape[0]
-    num_experts, num_choices = routing.scores_NE.shape[1], routing.experts_NK.shape[1]
-    valid_BT1 = valid_BT[..., None].float()
-    tokens_B1 = valid_BT1.sum(1).clamp(min=1)
-    shares_BTE = (routing.scores_NE / routing.scores_NE.sum(-1, keepdim=True)).unflatten(0, (num_sequences, -1))
-    chosen_NE = torch.zeros_like(routing.scores_NE).scatter_(1, routing.experts_NK, 1.0)
-    chosen_BTE = chosen_NE.unflatten(0, (num_sequences, -1))
-    load_BE = (chosen_BTE * valid_BT1).sum(1) * (num_experts / num_choices) / tokens_B1
-    score_BE = (shares_BTE * valid_BT1).sum(1) / tokens_B1
-    return ((load_BE.detach() * score_BE).sum(1, keepdim=True) * valid_BT1.sum(1)).sum()
+    scores_NE = next(iter(routings.values())).scores_NE
+    total = scores_NE.new_zeros(())
+    if last_load_LE is None:
+        last_load_LE = scores_NE.new_ones(len(routings), scores_NE.shape[1])
+    for routing, last_load_E in zip(routings.values(), last_load_LE, strict=True):
+        match method:
+            case BalanceMethod.sequence_loss:
+                total = total + _weighted_shares(routing, routing.tokens_per_expert_BE)
+            case BalanceMethod.switch_loss:
+                total = total + _weighted_shares(routing, routing.tokens_per_expert_E[None])
+            case BalanceMethod.global_loss:
+                total = total + _weighted_shares(routing, last_load_E[None])
+    return total
 
 
-def router_z_sum(routing: Routing, valid_BT: torch.Tensor) -> torch.Tensor:
-    """Sum over valid tokens of `logsumexp(logits)^2` (arXiv 2202.08906, eq. 5)."""
-    return (routing.logits_NE.logsumexp(-1).square() * valid_BT.flatten()).sum()
+def _weighted_shares(routing: Routing, load_BE: torch.Tensor) -> torch.Tensor:
+    """Sum over counted tokens of `E * sum_e f_e * p_e`, for the load of each sequence, or one row for all of them."""
+    load_BE = load_BE.to(routing.scores_NE.dtype)
+    weight_BE = load_BE * load_BE.shape[1] / load_BE.sum(1, keepdim=True).clamp(min=1)
+    share_NE = routing.scores_NE / (routing.scores_NE.sum(-1, keepdim=True) + 1e-20)
+    share_BE = (share_NE.unflatten(0, routing.counted_BT.shape) * routing.counted_BT[..., None]).sum(1)
+    return (weight_BE * share_BE).sum()
 
 
-@dataclass(slots=True)
-class LoadFigures:
-    """How evenly one layer used its experts in a step."""
-
-    load: list[float]
-    """Each expert's share of the choices; sums to 1."""
-    entropy: float
-    """Entropy of the shares in nats; log(E) is even."""
-    max_violation: float
-    """Largest share over the even share, minus 1 (arXiv 2408.15664, eq. 4); 0 is even."""
-    dead_experts: int
-    """Experts that got no token."""
-
-
-def load_figures(tokens_per_expert_E: torch.Tensor) -> LoadFigures:
-    """Figures of one layer from its counts over a whole step."""
-    counts = tokens_per_expert_E.tolist()
-    total = max(sum(counts), 1)
-    shares = [count / total for count in counts]
-    return LoadFigures(
-        load=shares,
-        entropy=-sum(share * math.log(share) for share in shares if share > 0),
-        max_violation=max(shares) * len(shares) - 1,
-        dead_experts=sum(count == 0 for count in counts),
-    )
+def router_z_sum(routing: Routing) -> torch.Tensor:
+    """Sum over counted tokens of `logsumexp(logits)^2` (arXiv 2202.08906, eq. 5)."""
+    return (routing.logits_NE.logsumexp(-1).square() * routing.counted_BT.flatten()).sum()

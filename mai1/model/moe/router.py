@@ -1,14 +1,26 @@
 """The router: which experts each token goes to, and with what weight.
 
-Legend: N tokens, D width, E experts, K choices per token, G expert groups.
+Legend: B sequences, T positions, N = B*T tokens, D width, E experts, K choices per token, G expert groups.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from mai1.model.moe.routing_policy import (
+    Choice,
+    RoutingConfig,
+    experts_choose,
+    experts_in_turn,
+    jitter_noise,
+    within_capacity,
+)
+
+PLAIN = RoutingConfig()
+"""Dropless token choice: how evaluation and generation always route."""
 
 
 class Scores(Enum):
@@ -16,6 +28,24 @@ class Scores(Enum):
 
     softmax = "softmax"  # Shazeer et al. 2017, arXiv 1701.06538; Qwen3-MoE, OLMoE, Mixtral
     sigmoid = "sigmoid"  # DeepSeek-V3, arXiv 2412.19437, eq. 15; GLM-4-MoE
+
+
+@dataclass(slots=True)
+class TokenMarks:
+    """What routing has to know of a microbatch's tokens besides their content."""
+
+    valid_BT: torch.Tensor
+    """bool; false marks padding, which takes no place where places are limited."""
+    counted_BT: torch.Tensor
+    """bool; tokens that are load and enter the router's losses. Padding never is."""
+    samples_B: torch.Tensor | None = None
+    """int64 numbers of the sequences in the run's global order; jitter needs them."""
+
+
+def all_count(num_sequences: int, num_positions: int, *, device: torch.device) -> TokenMarks:
+    """Marks of a microbatch without padding."""
+    all_BT = torch.ones(num_sequences, num_positions, dtype=torch.bool, device=device)
+    return TokenMarks(all_BT, all_BT)
 
 
 @dataclass(slots=True)
@@ -27,11 +57,20 @@ class Routing:
     scores_NE: torch.Tensor
     """fp32 affinities of every token to every expert, before the selection bias."""
     experts_NK: torch.Tensor
-    """int64 ids of the chosen experts."""
+    """int64 ids of the chosen experts; `num_experts` where there is none, because of capacity or expert choice."""
     weights_NK: torch.Tensor
-    """fp32 weights with which the chosen experts' outputs are added."""
-    tokens_per_expert_E: torch.Tensor
-    """int64 count of choices over the valid tokens: padding is no load."""
+    """fp32 weights with which the chosen experts' outputs are added; 0 where there is none."""
+    counted_BT: torch.Tensor
+    """bool; the tokens of which the counts and the router's losses are made."""
+    tokens_per_expert_BE: torch.Tensor
+    """int64 count of the counted tokens' choices in each sequence, those dropped for capacity included (Switch, eq. 5)."""
+    dropped_E: torch.Tensor
+    """int64 count of the counted tokens' choices that were dropped for capacity."""
+
+    @property
+    def tokens_per_expert_E(self) -> torch.Tensor:
+        """int64 count of choices: the load that balancing evens out."""
+        return self.tokens_per_expert_BE.sum(0)
 
 
 class Router(nn.Module):
@@ -57,27 +96,55 @@ class Router(nn.Module):
         self.top_k, self.scores = top_k, scores
         self.normalize_weights, self.scaling_factor = normalize_weights, scaling_factor
         self.num_groups, self.top_groups = num_groups, top_groups
+        self.policy, self.noise_seed = PLAIN, 0
+        """How to route in training mode, and this layer's key of the jitter."""
         self.weight = nn.Parameter(torch.empty(num_experts, d_model))
         if scores is Scores.sigmoid:  # softmax families of Hugging Face have no place for a bias
             self.register_buffer("selection_bias", torch.zeros(num_experts, dtype=torch.float32))
 
-    def forward(self, x_ND: torch.Tensor, valid_N: torch.Tensor | None = None) -> Routing:
-        """Route `[N, D]`; tokens where `valid_N` is false are routed but not counted."""
-        logits_NE = F.linear(x_ND.float(), self.weight.float())
+    def forward(self, x_ND: torch.Tensor, marks: TokenMarks | None = None) -> Routing:
+        """Route `[N, D]`; without marks as one sequence in which every token counts."""
+        marks = marks or all_count(1, len(x_ND), device=x_ND.device)
+        policy = self.policy if self.training else PLAIN
+        x_ND = x_ND.float()
+        if policy.jitter:
+            x_ND = x_ND * self._noise(marks, width=x_ND.shape[1], amount=policy.jitter)
+        logits_NE = F.linear(x_ND, self.weight.float())
         scores_NE = logits_NE.softmax(-1) if self.scores is Scores.softmax else logits_NE.sigmoid()
-        experts_NK = self._choose(scores_NE.detach())
-        weights_NK = scores_NE.gather(1, experts_NK)
-        if self.normalize_weights:
-            weights_NK = weights_NK / (weights_NK.sum(-1, keepdim=True) + 1e-20)
-        counts_E = _count(experts_NK, valid_N, num_experts=scores_NE.shape[1])
-        return Routing(logits_NE, scores_NE, experts_NK, weights_NK * self.scaling_factor, counts_E)
+        experts_NK = self._choose(scores_NE.detach(), marks.valid_BT, policy)
+        weights_NK = self._weigh(scores_NE, experts_NK, policy)
+        counts_BE = count_choices(experts_NK, marks.counted_BT, num_experts=scores_NE.shape[1])
+        routing = Routing(
+            logits_NE, scores_NE, experts_NK, weights_NK, marks.counted_BT, counts_BE, torch.zeros_like(counts_BE[0])
+        )
+        if policy.capacity_factor and policy.choice is Choice.token:
+            return _drop(routing, marks, factor=policy.capacity_factor)
+        return routing
 
-    def _choose(self, scores_NE: torch.Tensor) -> torch.Tensor:
+    def _noise(self, marks: TokenMarks, *, width: int, amount: float) -> torch.Tensor:
+        assert marks.samples_B is not None, "jitter needs the sample numbers"
+        return jitter_noise(
+            marks.samples_B, num_positions=marks.valid_BT.shape[1], width=width, seed=self.noise_seed, amount=amount
+        )
+
+    def _choose(self, scores_NE: torch.Tensor, valid_BT: torch.Tensor, policy: RoutingConfig) -> torch.Tensor:
+        if policy.choice is Choice.expert:  # a selection bias changes nothing in one expert's order of tokens
+            return experts_choose(scores_NE, valid_BT, top_k=self.top_k, factor=policy.capacity_factor)
+        if policy.forced_balance:
+            return experts_in_turn(valid_BT, top_k=self.top_k, num_experts=scores_NE.shape[1])
         if self.scores is Scores.sigmoid:
             scores_NE = scores_NE + self.selection_bias
         if self.num_groups > 1:
             scores_NE = scores_NE.masked_fill(~self._best_groups(scores_NE), float("-inf"))
         return scores_NE.topk(self.top_k, dim=-1).indices
+
+    def _weigh(self, scores_NE: torch.Tensor, experts_NK: torch.Tensor, policy: RoutingConfig) -> torch.Tensor:
+        if policy.choice is Choice.expert:
+            scores_NE = F.pad(scores_NE, (0, 1))  # the id beyond the last expert finds weight 0
+        weights_NK = scores_NE.gather(1, experts_NK)
+        if self.normalize_weights:
+            weights_NK = weights_NK / (weights_NK.sum(-1, keepdim=True) + 1e-20)
+        return weights_NK * self.scaling_factor
 
     def _best_groups(self, scores_NE: torch.Tensor) -> torch.Tensor:
         """Group-limited selection (DeepSeek-V2, arXiv 2405.04434, §2.2.2): a group counts by its two best experts."""
@@ -87,9 +154,23 @@ class Router(nn.Module):
         return allowed_NG.scatter_(1, chosen_groups, True)[..., None].expand_as(grouped).flatten(1)
 
 
-def _count(experts_NK: torch.Tensor, valid_N: torch.Tensor | None, *, num_experts: int) -> torch.Tensor:
-    chosen = experts_NK.flatten()
-    counts_E = torch.zeros(num_experts, dtype=torch.int64, device=chosen.device)
-    if valid_N is None:
-        return counts_E.scatter_add_(0, chosen, torch.ones_like(chosen))
-    return counts_E.scatter_add_(0, chosen, valid_N.long().repeat_interleave(experts_NK.shape[1]))
+def _drop(routing: Routing, marks: TokenMarks, *, factor: float) -> Routing:
+    """The routing without the choices that find no place; the weights of the others stay as they are."""
+    num_experts = routing.scores_NE.shape[1]
+    is_kept_NK = within_capacity(routing.experts_NK, marks.valid_BT, num_experts=num_experts, factor=factor)
+    kept_NK = routing.experts_NK.masked_fill(~is_kept_NK, num_experts)
+    kept_BE = count_choices(kept_NK, marks.counted_BT, num_experts=num_experts)
+    return replace(
+        routing,
+        experts_NK=kept_NK,
+        weights_NK=routing.weights_NK * is_kept_NK,
+        dropped_E=(routing.tokens_per_expert_BE - kept_BE).sum(0),
+    )
+
+
+def count_choices(experts_NK: torch.Tensor, counted_BT: torch.Tensor, *, num_experts: int) -> torch.Tensor:
+    """int64 `[B, E]`: how many choices of each sequence's counted tokens fell on each expert."""
+    chosen_BR = experts_NK.view(len(counted_BT), -1)
+    counts_BE = chosen_BR.new_zeros(len(counted_BT), num_experts + 1)  # the last column takes what has no expert
+    counts_BE.scatter_add_(1, chosen_BR, counted_BT.long().repeat_interleave(experts_NK.shape[1], dim=1))
+    return counts_BE[:, :num_experts]
