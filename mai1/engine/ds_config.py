@@ -24,6 +24,8 @@ class EngineConfig:
     """auto | fp32 | bf16."""
     recompute: bool = False
     """Compute activations again in the backward instead of keeping them: less memory, about a third more FLOPs."""
+    compile: bool = False
+    """Compile every block with torch.compile into few fused kernels; takes a minute or two at the start. GPUs only."""
     timeout_s: float = 600.0
     """Seconds after which a collective that some rank never joined ends the run."""
 
@@ -46,6 +48,13 @@ class EngineConfig:
         """Weights and activations on this device."""
         is_bf16 = self.precision is Precision.bf16 or (self.precision is Precision.auto and device.type == "cuda")
         return torch.bfloat16 if is_bf16 else torch.float32
+
+    def check_device(self, device: torch.device) -> None:
+        """Refuse what only a GPU can do."""
+        if self.compile and device.type != "cuda":
+            raise ValueError(
+                "engine.compile=true needs a GPU: on a CPU experts run one after the other, so use engine.compile=false"
+            )
 
     def check_topology(self, *, world_size: int, num_experts: int) -> None:
         """Refuse an expert-parallel size that ranks or experts cannot be divided by."""

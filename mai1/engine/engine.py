@@ -57,10 +57,13 @@ class Engine:
         microbatch: int,
         accumulation: int,
     ) -> None:
+        config.check_device(world.device)
         self.world = world
         self.dtype = config.dtype_on(world.device)
         mark_experts(list(model.moe_layers().values()), expert_parallel=config.expert_parallel)
         model.recompute = config.recompute
+        if config.compile:
+            model.compile_blocks()
         groups = split_expert_groups(
             parameter_groups(model.named_parameters(), optim), expert_parallel=config.expert_parallel
         )

@@ -40,7 +40,6 @@ def mark_experts(layers: list[MoELayer], *, expert_parallel: int) -> None:
         return
     for layer in layers:
         layer.__class__ = ExpertParallelMoELayer
-        layer.num_experts = layer.router.weight.shape[0]
         layer.num_local_experts = layer.num_experts // expert_parallel
         layer.ep_size = expert_parallel
         layer.expert_group_name = _group_name(expert_parallel)

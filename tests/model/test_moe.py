@@ -1,10 +1,16 @@
 import pytest
 import torch
+from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from mai1.model.moe.dispatch import _Permute, _Spread, _WeightedSum, dispatch
-from mai1.model.moe.experts import _ExpertLoop
+from mai1.model.init import initialize
+from mai1.model.moe import experts as experts_module
+from mai1.model.moe.experts import Experts, _ExpertLoop
+from mai1.model.moe.grouping import add_answers, group_by_expert, spread
 from mai1.model.moe.layer import MoEConfig, MoELayer
-from mai1.model.moe.router import Scores
+from mai1.model.moe.router import Scores, TokenMarks
+from mai1.model.moe.routing_policy import RoutingConfig
+from mai1.model.transformer import MoETransformer
+from tests.support.tiny import tiny_model_config
 
 WIDTH = 12
 CASES = {
@@ -104,10 +110,13 @@ def test_no_token_is_dropped_however_uneven_the_load(bias_of_first: float):
     layer, x_BTD = make_layer(num_shared_experts=0), random_tokens(50)
     layer.router.selection_bias.zero_()[0] = bias_of_first
     routing = layer.router(x_BTD[0])
-    rows_RD, rows_per_expert_E, _ = dispatch(x_BTD[0], routing, expert_group=None)
-    assert len(rows_RD) == rows_per_expert_E.sum() == routing.tokens_per_expert_E.sum() == 50 * 3
+    grouping = group_by_expert(routing.experts_NK, num_experts=8)
+    rows_RD = spread(x_BTD[0], grouping)
+    assert len(rows_RD) == grouping.rows_per_expert_E.sum() == routing.tokens_per_expert_E.sum() == 50 * 3
     first = 0
-    for expert, count in enumerate(rows_per_expert_E.tolist()):  # each expert gets exactly its own tokens, in order
+    for expert, count in enumerate(
+        grouping.rows_per_expert_E.tolist()
+    ):  # each expert gets exactly its own tokens, in order
         mine = x_BTD[0, (routing.experts_NK == expert).any(1)]
         torch.testing.assert_close(rows_RD[first : first + count], mine, atol=0, rtol=0)
         first += count
@@ -117,7 +126,7 @@ def test_no_token_is_dropped_however_uneven_the_load(bias_of_first: float):
 def test_padding_is_not_counted_as_load_and_changes_no_other_token():
     layer, x_BTD = make_layer(), random_tokens(9).view(3, 3, WIDTH)
     valid_BT = torch.tensor([[1, 1, 1], [1, 0, 0], [0, 0, 0]]).bool()
-    y_BTD, routing = layer(x_BTD, valid_BT)
+    y_BTD, routing = layer(x_BTD, TokenMarks(valid_BT, valid_BT))
     expected = [0] * 8
     for chosen, is_valid in zip(routing.experts_NK.tolist(), valid_BT.flatten().tolist(), strict=True):
         for expert in chosen:
@@ -144,20 +153,102 @@ def test_the_selection_bias_changes_choices_but_neither_weights_nor_gradients(no
     assert not router.selection_bias.requires_grad
 
 
-def test_gradients_of_the_permutations_pass_finite_differences():
-    generator = torch.Generator().manual_seed(0)
-    order_R = torch.randperm(12, generator=generator)
-    inverse_R = order_R.argsort()
-    rows = torch.randn(12, 3, dtype=torch.float64, generator=generator, requires_grad=True)
-    tokens = torch.randn(4, 3, dtype=torch.float64, generator=generator, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: _Permute.apply(x, order_R, inverse_R), rows)
-    assert torch.autograd.gradcheck(lambda x: _Spread.apply(x, order_R, inverse_R, 3), tokens)
-    weights = torch.rand(4, 3, dtype=torch.float64, generator=generator, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x, w: _WeightedSum.apply(x, w, order_R, inverse_R), (rows, weights))
+CHOICES_NK = torch.tensor([[0, 3], [3, 0], [0, 4], [4, 4], [1, 0], [0, 3], [3, 4]])
+"""Of four experts, the third chosen by nobody; 4 is no expert."""
+
+
+def test_choices_of_no_expert_come_last_and_add_nothing():
+    grouping = group_by_expert(CHOICES_NK, num_experts=4)
+    assert grouping.rows_per_expert_E.tolist() == [5, 1, 0, 4]
+    assert grouping.token_R[:10].tolist() == [0, 1, 2, 4, 5, 4, 0, 1, 5, 6]
+    assert grouping.token_R[grouping.row_NK].tolist() == [[n, n] for n in range(7)]
+    layer, x_BTD = make_layer(num_experts=4, top_k=2), random_tokens(7)
+    y_ND = layer.experts(x_BTD[0], torch.ones(7, 2), grouping, num_rows_is_common=False)
+    assert (y_ND[3] == 0).all() and (y_ND[[0, 1, 2, 4, 5, 6]] != 0).any(1).all()
+
+
+def test_gradients_of_spreading_and_adding_pass_finite_differences():
+    generator, grouping = torch.Generator().manual_seed(0), group_by_expert(CHOICES_NK, num_experts=4)
+    rows = torch.randn(14, 3, dtype=torch.float64, generator=generator, requires_grad=True)
+    tokens = torch.randn(7, 3, dtype=torch.float64, generator=generator, requires_grad=True)
+    weights = torch.rand(7, 2, dtype=torch.float64, generator=generator, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: spread(x, grouping), tokens)
+    assert torch.autograd.gradcheck(lambda x, w: add_answers(x, w, grouping), (rows, weights))
 
 
 def test_gradients_of_the_expert_loop_pass_finite_differences_also_without_rows():
-    generator = torch.Generator().manual_seed(0)
-    shapes = ((7, 3), (3, 8, 3), (3, 3, 4))
+    generator, grouping = torch.Generator().manual_seed(0), group_by_expert(CHOICES_NK, num_experts=4)
+    shapes = ((7, 3), (7, 2), (4, 8, 3), (4, 3, 4))
     inputs = [torch.randn(s, dtype=torch.float64, generator=generator, requires_grad=True) for s in shapes]
-    assert torch.autograd.gradcheck(lambda *tensors: _ExpertLoop.apply(*tensors, [4, 0, 3]), inputs)
+    assert torch.autograd.gradcheck(lambda *tensors: _ExpertLoop.apply(*tensors, grouping), inputs)
+
+
+@pytest.mark.parametrize("choices", [CHOICES_NK, CHOICES_NK.clamp(max=3), torch.full((7, 2), 4)])
+def test_grouped_products_equal_the_loop_forward_and_backward(choices: torch.Tensor):
+    generator = torch.Generator().manual_seed(1)
+    experts = Experts(16, width=8, num_local_experts=4, first_expert=0)
+    for parameter in experts.parameters():
+        torch.nn.init.normal_(parameter, generator=generator)
+    x_ND = torch.randn(7, 16, generator=generator, requires_grad=True)
+    weights_NK = torch.rand(7, 2, generator=generator, requires_grad=True)
+    direction = torch.randn(7, 16, generator=generator)
+    inputs = [x_ND, weights_NK, *experts.parameters()]
+    grouping = group_by_expert(choices, num_experts=4)
+    found = []
+    for is_grouped in (False, True):
+        y_ND = experts(x_ND, weights_NK, grouping, num_rows_is_common=is_grouped)  # few rows: grouped where allowed
+        found.append([y_ND, *torch.autograd.grad(y_ND, inputs, direction)])
+    for slow, fast in zip(*found, strict=True):
+        torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("max_rows", [1, 3, 10, 27, 60])
+def test_a_cap_computes_experts_in_chunks_and_changes_no_result(max_rows: int):
+    results = []
+    for cap in (0, max_rows):
+        layer, x_BTD, held = make_layer(), random_tokens(20).requires_grad_(), []
+        layer.router.policy = RoutingConfig(max_rows=cap)
+        layer.experts.register_forward_pre_hook(lambda _, inputs, held=held: held.append(3 * len(inputs[0])))
+        y_BTD, _ = layer(x_BTD)
+        y_BTD.square().sum().backward()
+        results.append([y_BTD.detach(), x_BTD.grad, *(parameter.grad for parameter in layer.parameters())])
+        assert max(held) <= (max(cap, 3) if cap else 60)  # a token's three rows stay together
+    for uncapped, capped in zip(*results, strict=True):
+        torch.testing.assert_close(capped, uncapped, atol=2e-6, rtol=1e-5)
+
+
+def bf16_model() -> MoETransformer:
+    model = MoETransformer(tiny_model_config())
+    initialize(model, seed=0)
+    model.bfloat16()
+    for layer in model.moe_layers().values():
+        layer.router.selection_bias = layer.router.selection_bias.float()
+    return model
+
+
+def test_blocks_with_grouped_products_compile_into_one_graph_each_and_change_no_result(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(experts_module, "FEW_ROWS", 10**9)  # the way of GPUs, which a CPU takes for few rows only
+    tokens_BT = torch.randint(0, 256, (2, 24), generator=torch.Generator().manual_seed(0))
+    results = []
+    for is_compiled in (False, True):
+        model = bf16_model()
+        if is_compiled:
+            for block in model.layers:
+                block.compile(backend="aot_eager", fullgraph=True)  # a wait for a value would break the graph: refused
+        logits_BTV = model(tokens_BT).logits_BTV.float()
+        logits_BTV.square().mean().backward()
+        results.append([logits_BTV.detach(), *(parameter.grad.float() for parameter in model.parameters())])
+    for eager, compiled in zip(*results, strict=True):
+        torch.testing.assert_close(compiled, eager, atol=0.02 * eager.abs().max().item(), rtol=0.05)
+
+
+def test_grouped_products_never_wait_for_a_value(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(experts_module, "FEW_ROWS", 10**9)
+    layer = MoELayer(MoEConfig(num_experts=8, top_k=3, expert_width=32), d_model=64, expert_group=None).bfloat16()
+    with FakeTensorMode(allow_non_fake_inputs=True):  # tensors without data: reading one back is an error
+        x_BTD = torch.empty(2, 50, 64, dtype=torch.bfloat16, requires_grad=True)
+        y_BTD, routing = layer(x_BTD)
+        (grad_BTD,) = torch.autograd.grad(y_BTD.sum(), x_BTD)
+        assert grad_BTD.shape == y_BTD.shape == (2, 50, 64)
+        with pytest.raises(DataDependentOutputException):
+            routing.tokens_per_expert_E.tolist()

@@ -1,9 +1,9 @@
-"""Dispatch and combine: carry every token to its experts and their answers back, losing none.
+"""Dispatch over expert parallelism: carry rows to the ranks that hold their experts and the answers back.
 
-Rows are sorted by expert. With expert parallelism, rank r of the group holds experts [r*E_local, (r+1)*E_local), so
-sorting by expert also sorts by rank and one uneven all-to-all each way does the exchange.
+Rank r of the group holds experts [r*E_local, (r+1)*E_local), so rows sorted by expert are also sorted by rank. One
+exchange of counts tells every rank the whole traffic; then one uneven all-to-all each way.
 
-Legend: N tokens, D width, E experts, K choices, R routed rows (R = N*K before the exchange).
+Legend: N tokens, D width, E experts, K choices, R routed rows of this rank, M rows that arrive here, S ranks of the group.
 """
 
 from dataclasses import dataclass
@@ -11,138 +11,147 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-from mai1.model.moe.router import Routing
+from mai1.model.moe.grouping import Grouping
 
 
 @dataclass(slots=True)
 class Trip:
-    """What combine needs to bring the rows of one dispatch back."""
-
-    order_R: torch.Tensor
-    """row -> flat choice index n*K + k."""
-    inverse_R: torch.Tensor
-    """flat choice index -> row."""
-    exchange: "Exchange | None"
-
-
-@dataclass(slots=True)
-class Exchange:
-    """One all-to-all over the expert-parallel group."""
+    """One journey of rows over the group, and back."""
 
     group: dist.ProcessGroup
     rows_sent: list[int]
+    """To each rank."""
     rows_received: list[int]
-    by_expert_R: torch.Tensor
-    by_arrival_R: torch.Tensor
+    """From each rank."""
+    departing: list[slice]
+    """Where the rows for each rank lie among all of this rank's."""
+    grouping: Grouping
+    """The order of the arrived rows by local expert; each is one token with one choice."""
+    in_flight: dist.Work | None = None
+    """The exchange that has begun."""
+    returning: torch.Tensor | None = None
+    """Gradients of the departed rows, complete when `in_flight` is."""
+
+    def takes_all(self, num_rows: int) -> bool:
+        """Whether this rank's rows all depart, in their order."""
+        return sum(self.rows_sent) == num_rows
 
 
-def dispatch(
-    x_ND: torch.Tensor, routing: Routing, *, expert_group: dist.ProcessGroup | None
-) -> tuple[torch.Tensor, torch.Tensor, Trip]:
-    """Rows grouped by local expert `[R, D]`, the count of rows of each local expert, and the way back."""
-    num_choices, num_experts = routing.experts_NK.shape[1], routing.scores_NE.shape[1]
-    order_R = routing.experts_NK.flatten().argsort(stable=True)
-    inverse_R = torch.empty_like(order_R).scatter_(0, order_R, torch.arange(len(order_R), device=order_R.device))
-    rows_RD = _Spread.apply(x_ND, order_R, inverse_R, num_choices)
-    # not routing.tokens_per_expert_E: that leaves padding out, and padding travels too
-    rows_per_expert_E = torch.bincount(routing.experts_NK.flatten(), minlength=num_experts)
-    if expert_group is None:
-        return rows_RD, rows_per_expert_E, Trip(order_R, inverse_R, None)
-    exchange, rows_per_local_expert = _plan_exchange(rows_per_expert_E, expert_group)
-    arrived_RD = _AllToAll.apply(rows_RD, exchange.rows_sent, exchange.rows_received, expert_group)
-    grouped_RD = _Permute.apply(arrived_RD, exchange.by_expert_R, exchange.by_arrival_R)
-    return grouped_RD, rows_per_local_expert, Trip(order_R, inverse_R, exchange)
+@torch.compiler.disable
+def plan_trips(rows_per_expert_E: torch.Tensor, *, group: dist.ProcessGroup, max_rows: int = 0) -> list[Trip]:
+    """How the group's rows travel: at once, or in as many trips as keep each rank's arrivals within `max_rows`.
+
+    All ranks see all counts, so they agree on the trips. A trip takes from every rank to every other at most
+    `max_rows / S` rows: the bound holds for any imbalance, and balanced rows need no more trips than they must.
+    """
+    num_ranks, rank = dist.get_world_size(group), dist.get_rank(group)
+    counts_SE = rows_per_expert_E.new_empty(num_ranks * len(rows_per_expert_E))
+    dist.all_gather_single(counts_SE, rows_per_expert_E, group=group)
+    counts_SSE = counts_SE.view(num_ranks, num_ranks, -1).cpu()  # from rank, to rank, its local expert
+    rows_SS = counts_SSE.sum(2)
+    most = int(rows_SS.max())
+    quota = max(1, max_rows // num_ranks) if max_rows else max(1, most)
+    starts_S = rows_SS[rank].cumsum(0) - rows_SS[rank]
+    ends_SSE = counts_SSE.cumsum(2)
+    trips = []
+    for first in range(0, max(1, most), quota):
+        window_SSE = ends_SSE.clamp(first, first + quota) - (ends_SSE - counts_SSE).clamp(first, first + quota)
+        sent = window_SSE[rank].sum(1).tolist()
+        received_SE = window_SSE[:, rank]
+        departing = [slice(s + first, s + first + n) for s, n in zip(starts_S.tolist(), sent, strict=True)]
+        grouping = _by_expert(received_SE, device=rows_per_expert_E.device)
+        trips.append(Trip(group, sent, received_SE.sum(1).tolist(), departing, grouping))
+    return trips
 
 
-def combine(rows_RD: torch.Tensor, trip: Trip, weights_NK: torch.Tensor) -> torch.Tensor:
-    """Bring the experts' answers home and add those of each token with its weights: `[N, D]`."""
-    if trip.exchange is not None:
-        exchange = trip.exchange
-        rows_RD = _Permute.apply(rows_RD, exchange.by_arrival_R, exchange.by_expert_R)
-        rows_RD = _AllToAll.apply(rows_RD, exchange.rows_received, exchange.rows_sent, exchange.group)
-    return _WeightedSum.apply(rows_RD, weights_NK.to(rows_RD.dtype), trip.order_R, trip.inverse_R)
+def _by_expert(counts_SE: torch.Tensor, *, device: torch.device) -> Grouping:
+    """Arrivals are sorted by (rank, expert); their order by (expert, rank) follows from the counts, without sorting."""
+    place = torch.arange(int(counts_SE.sum()))
+    arrives_at_SE = (counts_SE.flatten().cumsum(0) - counts_SE.flatten()).view_as(counts_SE)
+    grouped_at_ES = (counts_SE.t().flatten().cumsum(0) - counts_SE.t().flatten()).view_as(counts_SE.t())
+    shift_SE = grouped_at_ES.t() - arrives_at_SE
+    row_M = place + shift_SE.flatten().repeat_interleave(counts_SE.flatten())
+    arrival_M = place - shift_SE.t().flatten().repeat_interleave(counts_SE.t().flatten())
+    return Grouping(arrival_M.to(device), row_M[:, None].to(device), counts_SE.sum(0).to(device))
 
 
-def _plan_exchange(rows_per_expert_E: torch.Tensor, group: dist.ProcessGroup) -> tuple[Exchange, torch.Tensor]:
-    num_ranks = dist.get_world_size(group)
-    arriving_E = torch.empty_like(rows_per_expert_E)  # [source rank, local expert], flat
-    dist.all_to_all_single(arriving_E, rows_per_expert_E, group=group)
-    arriving = arriving_E.view(num_ranks, -1)
-    local_expert_R = torch.arange(arriving.shape[1], device=arriving.device).repeat(num_ranks)
-    by_expert_R = local_expert_R.repeat_interleave(arriving_E).argsort(stable=True)
-    by_arrival_R = torch.empty_like(by_expert_R)
-    by_arrival_R.scatter_(0, by_expert_R, torch.arange(len(by_expert_R), device=by_expert_R.device))
-    rows_sent = rows_per_expert_E.view(num_ranks, -1).sum(1).tolist()
-    rows_received = arriving.sum(1).tolist()
-    return Exchange(group, rows_sent, rows_received, by_expert_R, by_arrival_R), arriving.sum(0)
+@torch.compiler.disable
+def depart(rows_RD: torch.Tensor, trip: Trip) -> torch.Tensor:
+    """Send the rows of a trip on their way; what comes back may be read only by `arrive`. Work between the two overlaps."""
+    rows = rows_RD if trip.takes_all(len(rows_RD)) else torch.cat([rows_RD[part] for part in trip.departing])
+    return _Depart.apply(rows, trip)
 
 
-class _Spread(torch.autograd.Function):
-    """Row r of the result is token order[r] // K. The backward is a gather too: no atomic or serial scatter-add."""
-
-    @staticmethod
-    def forward(ctx, x_ND, order_R, inverse_R, num_choices):
-        ctx.save_for_backward(inverse_R)
-        ctx.num_choices = num_choices
-        return x_ND[order_R // num_choices]
-
-    @staticmethod
-    def backward(ctx, grad_RD):
-        (inverse_R,) = ctx.saved_tensors
-        first, *others = inverse_R.view(-1, ctx.num_choices).unbind(1)
-        grad_ND = grad_RD[first]
-        for row_N in others:
-            grad_ND += grad_RD[row_N]
-        return grad_ND, None, None, None
+@torch.compiler.disable
+def arrive(travelling_MD: torch.Tensor, trip: Trip) -> torch.Tensor:
+    """The rows that arrived here, sorted by the rank they come from: `[M, D]`."""
+    return _Arrive.apply(travelling_MD, trip)
 
 
-class _WeightedSum(torch.autograd.Function):
-    """Token n's result is the sum over k of weights[n, k] * rows[inverse[n*K + k]]; both ways only gathers."""
-
-    @staticmethod
-    def forward(ctx, rows_RD, weights_NK, order_R, inverse_R):
-        ctx.save_for_backward(rows_RD, weights_NK, order_R, inverse_R)
-        first, *others = inverse_R.view_as(weights_NK).unbind(1)
-        sum_ND = rows_RD[first] * weights_NK[:, :1]
-        for choice, row_N in enumerate(others, start=1):
-            sum_ND.addcmul_(rows_RD[row_N], weights_NK[:, choice, None])
-        return sum_ND
-
-    @staticmethod
-    def backward(ctx, grad_ND):
-        rows_RD, weights_NK, order_R, inverse_R = ctx.saved_tensors
-        arriving_RD = grad_ND[order_R // weights_NK.shape[1]]
-        grad_weights_NK = (rows_RD * arriving_RD).sum(-1)[inverse_R].view_as(weights_NK)
-        return arriving_RD.mul_(weights_NK.flatten()[order_R, None]), grad_weights_NK, None, None
+@torch.compiler.disable
+def send_back(answers_MD: torch.Tensor, trip: Trip) -> torch.Tensor:
+    """Bring answers home, in the order in which the trip's rows departed."""
+    return _SendBack.apply(answers_MD, trip)
 
 
-class _Permute(torch.autograd.Function):
-    """`rows[order]` for a permutation whose inverse is known."""
+@torch.compiler.disable
+def in_order(answers: list[torch.Tensor], trips: list[Trip], *, num_rows: int) -> torch.Tensor:
+    """What the trips brought home, where their rows were before: `[R, D]`; 0 for rows of no expert."""
+    if len(trips) == 1 and trips[0].takes_all(num_rows):
+        return answers[0]
+    # a trip on which this rank sent nothing stays in the graph: the others need it in the backward
+    places = [torch.arange(part.start, part.stop) for trip in trips for part in trip.departing]
+    place_R = torch.cat(places).to(answers[0].device)
+    return answers[0].new_zeros(num_rows, answers[0].shape[1]).index_copy(0, place_R, torch.cat(answers))
 
-    @staticmethod
-    def forward(ctx, rows_RD, order_R, inverse_R):
-        ctx.save_for_backward(inverse_R)
-        return rows_RD[order_R]
+
+class _Depart(torch.autograd.Function):
+    """Starts the exchange; its backward waits for the gradients that the backward of `_Arrive` has sent."""
 
     @staticmethod
-    def backward(ctx, grad_RD):
-        return grad_RD[ctx.saved_tensors[0]], None, None
-
-
-class _AllToAll(torch.autograd.Function):
-    """Uneven all-to-all of rows; the gradient travels the same way back, also where a rank sends or gets no row."""
+    def forward(ctx, rows, trip):
+        ctx.trip = trip
+        return _start(rows, trip, trip.rows_sent, trip.rows_received)
 
     @staticmethod
-    def forward(ctx, rows_RD, rows_sent, rows_received, group):
-        ctx.plan = (rows_received, rows_sent, group)
-        return _exchange_rows(rows_RD, rows_sent, rows_received, group)
+    def backward(ctx, grad):
+        del grad  # of the shape of what travelled forth; what counts has travelled back
+        ctx.trip.in_flight.wait()
+        return ctx.trip.returning, None
+
+
+class _Arrive(torch.autograd.Function):
+    """Waits for the exchange; its backward starts that of the gradients."""
 
     @staticmethod
-    def backward(ctx, grad_RD):
-        return _exchange_rows(grad_RD, *ctx.plan), None, None, None
+    def forward(ctx, travelling, trip):
+        ctx.trip = trip
+        trip.in_flight.wait()
+        return travelling.view_as(travelling)
+
+    @staticmethod
+    def backward(ctx, grad):
+        ctx.trip.returning = _start(grad, ctx.trip, ctx.trip.rows_received, ctx.trip.rows_sent)
+        return grad, None
 
 
-def _exchange_rows(rows_RD: torch.Tensor, rows_sent: list[int], rows_received: list[int], group) -> torch.Tensor:
-    arrived_RD = rows_RD.new_empty(sum(rows_received), rows_RD.shape[1])
-    dist.all_to_all_single(arrived_RD, rows_RD.contiguous(), rows_received, rows_sent, group=group)
-    return arrived_RD
+class _SendBack(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, answers, trip):
+        ctx.trip = trip
+        home = _start(answers, trip, trip.rows_received, trip.rows_sent)
+        trip.in_flight.wait()
+        return home
+
+    @staticmethod
+    def backward(ctx, grad):
+        arrived = _start(grad, ctx.trip, ctx.trip.rows_sent, ctx.trip.rows_received)
+        ctx.trip.in_flight.wait()
+        return arrived, None
+
+
+def _start(rows: torch.Tensor, trip: Trip, to_each: list[int], from_each: list[int]) -> torch.Tensor:
+    rows = rows.contiguous()
+    arriving = rows.new_empty(sum(from_each), rows.shape[1])
+    trip.in_flight = dist.all_to_all_single(arriving, rows, from_each, to_each, group=trip.group, async_op=True)
+    return arriving

@@ -1,6 +1,7 @@
-"""The experts: many SwiGLU networks whose weights are stacked, applied to rows grouped by expert.
+"""The experts: many SwiGLU networks whose weights are stacked, each applied to the tokens that chose it.
 
-Legend: R routed rows, D width, F expert width, E experts held here (all of them without expert parallelism).
+Legend: N tokens, D width, F expert width, E experts held here (all of them without expert parallelism), K choices,
+R routed rows.
 """
 
 import torch
@@ -8,9 +9,14 @@ import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import once_differentiable
 
+from mai1.model.moe.grouping import Grouping, add_answers, spread, sum_choices
+
+FEW_ROWS = 64
+"""Rows per expert below which, on a CPU, the calls of a loop cost more than what it keeps in the cache."""
+
 
 class Experts(nn.Module):
-    """Stacked weights `gate_up [E, 2F, D]` and `down [E, D, F]`; row r of the input belongs to exactly one expert."""
+    """Stacked weights `gate_up [E, 2F, D]` and `down [E, D, F]`."""
 
     def __init__(self, d_model: int, *, width: int, num_local_experts: int, first_expert: int) -> None:
         super().__init__()
@@ -19,53 +25,93 @@ class Experts(nn.Module):
         self.gate_up = nn.Parameter(torch.empty(num_local_experts, 2 * width, d_model))
         self.down = nn.Parameter(torch.empty(num_local_experts, d_model, width))
 
-    def forward(self, rows_RD: torch.Tensor, rows_per_expert_E: torch.Tensor) -> torch.Tensor:
-        """Apply expert e to its `rows_per_expert_E[e]` consecutive rows; no expert needs to have any."""
-        if rows_RD.is_cuda and rows_RD.dtype is torch.bfloat16:
-            return self._grouped(rows_RD, rows_per_expert_E)
-        return _ExpertLoop.apply(rows_RD, self.gate_up, self.down, rows_per_expert_E.tolist())
+    def forward(
+        self, x_ND: torch.Tensor, weights_NK: torch.Tensor, grouping: Grouping, *, num_rows_is_common: bool
+    ) -> torch.Tensor:
+        """`[N, D]`: for each token the sum over its choices of weight times answer; no expert needs to be chosen.
 
-    def _grouped(self, rows_RD: torch.Tensor, rows_per_expert_E: torch.Tensor) -> torch.Tensor:
-        """One grouped matrix product per projection, without a host synchronisation."""
-        ends_E = rows_per_expert_E.cumsum(0, dtype=torch.int32)
+        `num_rows_is_common` says that every rank of the run calls with as many rows. Only then may their number decide how
+        to compute: ZeRO adds up gradients over ranks in the order in which they come, which must be the same on all.
+        """
+        has_few_rows = num_rows_is_common and len(grouping.token_R) < FEW_ROWS * len(self.down)
+        if (x_ND.is_cuda or has_few_rows) and self._is_aligned:
+            return self._grouped(x_ND, weights_NK, grouping)
+        weights_NK = weights_NK.to(x_ND.dtype)
+        return _ExpertLoop.apply(x_ND, weights_NK, self.gate_up, self.down, grouping)
+
+    @property
+    def _is_aligned(self) -> bool:
+        """Grouped products want rows of whole 16 bytes, which every usual width is."""
+        return all(length * self.down.element_size() % 16 == 0 for length in self.down.shape[1:])
+
+    def _grouped(self, x_ND: torch.Tensor, weights_NK: torch.Tensor, grouping: Grouping) -> torch.Tensor:
+        """One grouped matrix product per projection, without a host synchronisation.
+
+        The products leave rows beyond the last expert's as they find them, in the gradient too: they are set to 0.
+        """
+        ends_E = grouping.rows_per_expert_E.cumsum(0, dtype=torch.int32)
+        is_used_R1 = (torch.arange(len(grouping.token_R), device=x_ND.device) < ends_E[-1])[:, None]
+        rows_RD = torch.where(is_used_R1, spread(x_ND, grouping), 0.0)
         gate_RF, up_RF = torch._grouped_mm(rows_RD, self.gate_up.transpose(1, 2), offs=ends_E).chunk(2, dim=-1)
-        return torch._grouped_mm(F.silu(gate_RF) * up_RF, self.down.transpose(1, 2), offs=ends_E)
+        answers_RD = torch._grouped_mm(F.silu(gate_RF) * up_RF, self.down.transpose(1, 2), offs=ends_E)
+        return add_answers(torch.where(is_used_R1, answers_RD, 0.0), weights_NK, grouping)
 
 
 class _ExpertLoop(torch.autograd.Function):
     """One expert after the other, each while its rows are in the cache: the fastest way on a CPU.
 
-    Autograd over the same loop would copy every expert's weight gradient into the stacked one, which for large experts
-    takes as long as computing it. Kept for the backward: the rows and the first products; the activation is cheap.
+    Rows are gathered when an expert needs them and not kept, nor are the answers: the gradient of a weight is
+    `answer . grad = product . (grad @ down)`. Weight gradients are written in place: autograd over the same loop would
+    copy each into the stacked one.
     """
 
     @staticmethod
-    def forward(ctx, rows_RD, gate_up_EFD, down_EDF, rows_per_expert):
-        inner_RF = rows_RD.new_empty(len(rows_RD), gate_up_EFD.shape[1])
-        answers_RD = torch.empty_like(rows_RD)
-        ctx.rows_per_expert = rows_per_expert
-        ctx.save_for_backward(rows_RD, inner_RF, gate_up_EFD, down_EDF)
-        parts = (tensor.split(rows_per_expert) for tensor in (rows_RD, inner_RF, answers_RD))
-        for rows, inner, answers, gate_up, down in zip(*parts, gate_up_EFD, down_EDF, strict=True):
-            gate, up = torch.mm(rows, gate_up.t(), out=inner).chunk(2, dim=-1)
-            torch.mm(F.silu(gate).mul_(up), down.t(), out=answers)
-        return answers_RD
+    def forward(ctx, x_ND, weights_NK, gate_up_EFD, down_EDF, grouping):
+        rows_per_expert, num_rows = grouping.rows_per_expert_E.tolist(), len(grouping.token_R)
+        num_unused, width = num_rows - sum(rows_per_expert), down_EDF.shape[2]
+        inner_RF, activated_RF = x_ND.new_empty(num_rows, 2 * width), x_ND.new_empty(num_rows, width)
+        answers_RD = x_ND.new_empty(num_rows, x_ND.shape[1])
+        ctx.rows_per_expert = [*rows_per_expert, num_unused]
+        by_row = (grouping.token_R, inner_RF, activated_RF, answers_RD)
+        *experts, unused = zip(*(tensor.split(ctx.rows_per_expert) for tensor in by_row), strict=True)
+        for (token_R, inner, activated, answers), gate_up, down in zip(experts, gate_up_EFD, down_EDF, strict=True):
+            if len(token_R):
+                torch.mm(x_ND.index_select(0, token_R), gate_up.t(), out=inner)
+                torch.ops.aten.silu.out(inner[:, :width], out=activated)
+                torch.mm(activated * inner[:, width:], down.t(), out=answers)
+        unused[-1].zero_()
+        ctx.save_for_backward(
+            x_ND, weights_NK, gate_up_EFD, down_EDF, grouping.token_R, grouping.row_NK, inner_RF, activated_RF
+        )
+        return sum_choices(answers_RD, grouping.row_NK, weights_NK)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_RD):
-        rows_RD, inner_RF, gate_up_EFD, down_EDF = ctx.saved_tensors
-        grad_rows_RD, grad_RD = torch.empty_like(rows_RD), grad_RD.contiguous()
+    def backward(ctx, grad_ND):
+        x_ND, weights_NK, gate_up_EFD, down_EDF, token_R, row_NK, inner_RF, activated_RF = ctx.saved_tensors
+        grad_ND, width = grad_ND.contiguous(), down_EDF.shape[2]
+        grad_rows_RD, grad_weights_R = x_ND.new_empty(len(token_R), x_ND.shape[1]), weights_NK.new_empty(len(token_R))
         grad_gate_up_EFD, grad_down_EDF = torch.empty_like(gate_up_EFD), torch.empty_like(down_EDF)
-        parts = (tensor.split(ctx.rows_per_expert) for tensor in (rows_RD, inner_RF, grad_RD, grad_rows_RD))
-        weights = (gate_up_EFD, down_EDF, grad_gate_up_EFD, grad_down_EDF)
-        for rows, inner, grad, grad_rows, gate_up, down, grad_gate_up, grad_down in zip(*parts, *weights, strict=True):
-            gate, up = inner.chunk(2, dim=-1)
-            activated = F.silu(gate)
-            torch.mm(grad.t(), activated * up, out=grad_down)
+        weights_R1 = weights_NK.new_empty(len(token_R), 1)
+        weights_R1.view(-1).scatter_(0, row_NK.view(-1), weights_NK.reshape(-1))
+        by_row = (token_R, weights_R1, inner_RF, activated_RF, grad_weights_R, grad_rows_RD)
+        *experts, unused = zip(*(tensor.split(ctx.rows_per_expert) for tensor in by_row), strict=True)
+        by_expert = (gate_up_EFD, down_EDF, grad_gate_up_EFD, grad_down_EDF)
+        for rows, gate_up, down, grad_gate_up, grad_down in zip(experts, *by_expert, strict=True):
+            token_R, weights, inner, activated, grad_weights, grad_rows = rows
+            if not len(token_R):
+                grad_gate_up.zero_(), grad_down.zero_()
+                continue
+            gate, up = inner[:, :width], inner[:, width:]
+            grad, product = grad_ND.index_select(0, token_R), activated * up
             grad_product = grad @ down
-            grad_gate = torch.ops.aten.silu_backward(grad_product * up, gate)
-            grad_inner = torch.cat((grad_gate, grad_product.mul_(activated)), dim=-1)
-            torch.mm(grad_inner.t(), rows, out=grad_gate_up)
+            torch.linalg.vecdot(product, grad_product, out=grad_weights)
+            torch.mm(grad.t(), product.mul_(weights), out=grad_down)
+            grad_inner = torch.empty_like(inner)
+            torch.mul(grad_product.mul_(weights), activated, out=grad_inner[:, width:])
+            torch.ops.aten.silu_backward.grad_input(grad_product.mul_(up), gate, grad_input=grad_inner[:, :width])
+            torch.mm(grad_inner.t(), x_ND.index_select(0, token_R), out=grad_gate_up)
             torch.mm(grad_inner, gate_up, out=grad_rows)
-        return grad_rows_RD, grad_gate_up_EFD, grad_down_EDF, None
+        for tensor in unused[-2:]:
+            tensor.zero_()
+        return sum_choices(grad_rows_RD, row_NK), grad_weights_R[row_NK], grad_gate_up_EFD, grad_down_EDF, None

@@ -1,18 +1,21 @@
-"""The mixture-of-experts layer: route, dispatch, apply experts, combine, add the shared experts.
+"""The mixture-of-experts layer: route, carry tokens to their experts, add the answers and the shared experts'.
 
-Legend: B batch, T positions, N = B*T tokens, D width, K choices, R routed rows.
+Legend: B batch, T positions, N = B*T tokens, D width, E experts, K choices, R = N*K routed rows.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from mai1.model.ffn import SwiGLU
-from mai1.model.moe.dispatch import combine, dispatch
+from mai1.model.moe.dispatch import Trip, arrive, depart, in_order, plan_trips, send_back
 from mai1.model.moe.experts import Experts
-from mai1.model.moe.router import Router, Routing, Scores
+from mai1.model.moe.grouping import add_answers, group_by_expert, spread
+from mai1.model.moe.router import Router, Routing, Scores, TokenMarks, all_count
 
 
 @dataclass(kw_only=True, slots=True)
@@ -58,14 +61,14 @@ class MoEConfig:
 
 
 class MoELayer(nn.Module):
-    """A sparse feed-forward layer: no token is dropped, whatever the imbalance."""
+    """A sparse feed-forward layer: no token is dropped, whatever the imbalance, unless routing.capacity_factor asks for it."""
 
     def __init__(self, config: MoEConfig, *, d_model: int, expert_group: dist.ProcessGroup | None) -> None:
         super().__init__()
         group_size = dist.get_world_size(expert_group) if expert_group is not None else 1
         group_rank = dist.get_rank(expert_group) if expert_group is not None else 0
         num_local = config.num_experts // group_size
-        self.expert_group = expert_group
+        self.expert_group, self.num_experts = expert_group, config.num_experts
         self.router = Router(
             d_model,
             num_experts=config.num_experts,
@@ -85,13 +88,53 @@ class MoELayer(nn.Module):
             else None
         )
 
-    def forward(self, x_BTD: torch.Tensor, valid_BT: torch.Tensor | None = None) -> tuple[torch.Tensor, Routing]:
-        """`[B, T, D]` to `[B, T, D]` and the routing; `valid_BT` false marks padding, which is not counted as load."""
+    def forward(self, x_BTD: torch.Tensor, marks: TokenMarks | None = None) -> tuple[torch.Tensor, Routing]:
+        """`[B, T, D]` to `[B, T, D]` and the routing; without marks nothing is padding and every token counts."""
         x_ND = x_BTD.flatten(0, 1)
-        routing = self.router(x_ND, None if valid_BT is None else valid_BT.flatten())
-        sent_RD, rows_per_expert_E, trip = dispatch(x_ND, routing, expert_group=self.expert_group)
-        done_RD = self.experts(sent_RD, rows_per_expert_E)
-        y_ND = combine(done_RD, trip, routing.weights_NK)
-        if self.shared is not None:
-            y_ND = y_ND + self.shared(x_ND)
-        return y_ND.view_as(x_BTD), routing
+        routing = self.router(x_ND, marks or all_count(*x_BTD.shape[:2], device=x_BTD.device))
+        apply_experts = self._apply_here if self.expert_group is None else self._apply_across_ranks
+        return apply_experts(x_ND, routing).view_as(x_BTD), routing
+
+    def _apply_here(self, x_ND: torch.Tensor, routing: Routing) -> torch.Tensor:
+        """All experts are here. Tokens beyond `max_rows` form further chunks, whose activations are computed twice."""
+        max_rows, num_choices = self.router.policy.max_rows, routing.experts_NK.shape[1]
+        tokens_at_once = max(1, max_rows // num_choices) if max_rows else len(x_ND)
+        inputs = (x_ND, routing.experts_NK, routing.weights_NK)
+        if len(x_ND) <= tokens_at_once:
+            y_ND = self._ask_experts(*inputs)
+        else:
+            chunks = zip(*(tensor.split(tokens_at_once) for tensor in inputs), strict=True)
+            y_ND = torch.cat([_checkpoint(self._ask_experts, *chunk) for chunk in chunks])
+        return y_ND if self.shared is None else y_ND + self.shared(x_ND)
+
+    def _ask_experts(self, x_ND: torch.Tensor, experts_NK: torch.Tensor, weights_NK: torch.Tensor) -> torch.Tensor:
+        grouping = group_by_expert(experts_NK, num_experts=self.num_experts)
+        return self.experts(x_ND, weights_NK, grouping, num_rows_is_common=True)
+
+    def _apply_across_ranks(self, x_ND: torch.Tensor, routing: Routing) -> torch.Tensor:
+        """Experts are spread over the group; shared experts work while rows travel, in the backward too."""
+        grouping = group_by_expert(routing.experts_NK, num_experts=self.num_experts)
+        rows_RD = spread(x_ND, grouping)
+        trips = plan_trips(grouping.rows_per_expert_E, group=self.expert_group, max_rows=self.router.policy.max_rows)
+        if len(trips) == 1:
+            travelling = depart(rows_RD, trips[0])
+            shared_ND = None if self.shared is None else self.shared(x_ND)
+            answers = [self._answer(travelling, trips[0])]
+        else:
+            shared_ND = None if self.shared is None else self.shared(x_ND)
+            answers = [_checkpoint(self._travel, rows_RD, trip) for trip in trips]
+        y_ND = add_answers(in_order(answers, trips, num_rows=len(rows_RD)), routing.weights_NK, grouping)
+        return y_ND if shared_ND is None else y_ND + shared_ND
+
+    def _travel(self, rows_RD: torch.Tensor, trip: Trip) -> torch.Tensor:
+        return self._answer(depart(rows_RD, trip), trip)
+
+    def _answer(self, travelling_MD: torch.Tensor, trip: Trip) -> torch.Tensor:
+        arrived_MD = arrive(travelling_MD, trip)
+        weights_M1 = arrived_MD.new_ones(len(arrived_MD), 1)  # a token's weights stay at home, where its answers meet
+        answers_MD = self.experts(arrived_MD, weights_M1, trip.grouping, num_rows_is_common=False)
+        return send_back(answers_MD, trip)
+
+
+def _checkpoint(function: Callable[..., torch.Tensor], *inputs: object) -> torch.Tensor:
+    return checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
