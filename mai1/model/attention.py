@@ -1,4 +1,4 @@
-"""Grouped-query attention (Ainslie et al. 2023, arXiv 2305.13245) that never crosses a document.
+"""Attention: its configuration, the cache of generation, and grouped-query attention (Ainslie et al. 2023, 2305.13245).
 
 Legend: B batch, T query positions, S key positions, D width, H query heads, G key-value heads, C head channels.
 """
@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from enum import Enum
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
+from mai1.model.isolation import Isolation, attend
 from mai1.model.norm import RMSNorm
 from mai1.model.rope import Rotation, rotate
+
+
+class AttentionKind(Enum):
+    """Where keys and values come from."""
+
+    grouped = "grouped"  # from the token, a few heads shared by all queries: this file
+    latent = "latent"  # from a small latent vector, the only thing a cache keeps: latent_attention.py
 
 
 class QKNorm(Enum):
@@ -22,19 +29,33 @@ class QKNorm(Enum):
     width = "width"  # one RMSNorm over all heads together (OLMoE)
 
 
+_LATENT_ONLY = ("query_rank", "kv_rank", "rope_dim", "value_dim")
+
+
 @dataclass(kw_only=True, slots=True)
 class AttentionConfig:
+    kind: AttentionKind = AttentionKind.grouped
+    """grouped | latent (DeepSeek-V3 checkpoints; needs num_kv_heads=num_heads, qk_norm=none and the keys below)."""
     num_heads: int = 8
     """Query heads."""
     num_kv_heads: int = 2
     """Key-value heads; divides num_heads. Equal to num_heads: multi-head attention."""
     head_dim: int = 64
-    """Channels of one head; even, because rotations act on pairs."""
+    """Channels of one head; with kind=latent of its part that is not rotated. Even where rotated: rotations act on pairs."""
     qk_norm: QKNorm = QKNorm.head
     """none | head | width."""
+    query_rank: int = 0
+    """With kind=latent: width of the queries' latent; 0 makes queries from the token itself."""
+    kv_rank: int = 0
+    """With kind=latent: width of the latent that keys and values are made from."""
+    rope_dim: int = 0
+    """With kind=latent: rotated channels that each head has besides head_dim; their key is one for all heads. Even."""
+    value_dim: int = 0
+    """With kind=latent: channels of one head's value."""
 
     def __post_init__(self) -> None:
-        for key in ("num_heads", "num_kv_heads", "head_dim"):
+        is_latent = self.kind is AttentionKind.latent
+        for key in ("num_heads", "num_kv_heads", "head_dim", *(_LATENT_ONLY[1:] if is_latent else ())):
             if getattr(self, key) < 1:
                 raise ValueError(f"model.attention.{key}={getattr(self, key)} must be at least 1")
         if self.num_heads % self.num_kv_heads:
@@ -42,21 +63,60 @@ class AttentionConfig:
                 f"model.attention.num_kv_heads={self.num_kv_heads} must divide num_heads={self.num_heads}: "
                 f"use {', '.join(str(n) for n in range(1, self.num_heads + 1) if self.num_heads % n == 0)}"
             )
-        if self.head_dim % 2:
-            raise ValueError(f"model.attention.head_dim={self.head_dim} must be even: use {self.head_dim + 1}")
+        (self._check_latent if is_latent else self._check_grouped)()
+        rotated = "rope_dim" if is_latent else "head_dim"
+        if self.rotated_dim % 2:
+            raise ValueError(f"model.attention.{rotated}={self.rotated_dim} must be even: use {self.rotated_dim + 1}")
+
+    def _check_grouped(self) -> None:
+        for key in _LATENT_ONLY:
+            if getattr(self, key):
+                raise ValueError(
+                    f"model.attention.{key}={getattr(self, key)} has no meaning with kind=grouped: use 0, or kind=latent"
+                )
+
+    def _check_latent(self) -> None:
+        if self.num_kv_heads != self.num_heads:
+            raise ValueError(
+                f"model.attention.num_kv_heads={self.num_kv_heads} must equal num_heads={self.num_heads} with "
+                f"kind=latent, where each head has a key of its own: use {self.num_heads}"
+            )
+        if self.qk_norm is not QKNorm.none:
+            raise ValueError(
+                f"model.attention.qk_norm={self.qk_norm.value} cannot stand beside kind=latent, which normalises the "
+                "latents: use none"
+            )
+        if self.query_rank < 0:
+            raise ValueError(f"model.attention.query_rank={self.query_rank} must not be negative: use 0 for no latent")
+
+    @property
+    def rotated_dim(self) -> int:
+        """Rotated channels of one head."""
+        return self.rope_dim or self.head_dim
+
+    @property
+    def key_dim(self) -> int:
+        """Channels over which a query and a key are compared."""
+        return self.head_dim + self.rope_dim
+
+    @property
+    def mixed_dim(self) -> int:
+        """Channels of one head's answer."""
+        return self.value_dim or self.head_dim
 
 
 class KeyValueCache:
-    """Keys, values and document ids of the positions seen so far, one pair of tensors per layer.
+    """What each layer keeps of the positions seen so far, and their document ids.
 
-    Memory: `2 * layers * B * capacity * G * C` elements. Rows may be padded on the left with document id -1.
+    Memory in elements: `layers * B * capacity` times `2 * G * C` (grouped) or `kv_rank + rope_dim` (latent). Rows may
+    be padded on the left with document id -1.
     """
 
     def __init__(self, *, num_layers: int, capacity: int) -> None:
         self.capacity = capacity
         self.length = 0
         self.segments_BS: torch.Tensor | None = None
-        self.layers: list[tuple[torch.Tensor, torch.Tensor] | None] = [None] * num_layers
+        self.layers: list[list[torch.Tensor]] = [[] for _ in range(num_layers)]
 
     def begin(self, segments_BT: torch.Tensor) -> torch.Tensor:
         """Append the new positions' document ids; returns those of all positions `[B, S]`."""
@@ -66,30 +126,18 @@ class KeyValueCache:
         self.segments_BS = torch.cat(seen, dim=1)
         return self.segments_BS
 
-    def extend(self, layer: int, key_BTGC: torch.Tensor, value_BTGC: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write the new positions of one layer; returns keys and values of all positions `[B, S, G, C]`."""
-        batch, new, groups, channels = key_BTGC.shape
-        if self.layers[layer] is None:
-            shape = (batch, self.capacity, groups, channels)
-            self.layers[layer] = (key_BTGC.new_empty(shape), value_BTGC.new_empty(shape))
-        keys, values = self.layers[layer]
-        end = self.length + new
-        keys[:, self.length : end], values[:, self.length : end] = key_BTGC, value_BTGC
-        return keys[:, :end], values[:, :end]
+    def extend(self, layer: int, *new: torch.Tensor) -> list[torch.Tensor]:
+        """Write one layer's tensors `[B, T, ...]` of the new positions; returns those of all positions `[B, S, ...]`."""
+        if not self.layers[layer]:
+            self.layers[layer] = [x.new_empty(x.shape[0], self.capacity, *x.shape[2:]) for x in new]
+        end = self.length + new[0].shape[1]
+        for kept, x in zip(self.layers[layer], new, strict=True):
+            kept[:, self.length : end] = x
+        return [kept[:, :end] for kept in self.layers[layer]]
 
     def finish(self, num_new: int) -> None:
         """Count the new positions as seen, after every layer has written them."""
         self.length += num_new
-
-
-def document_mask(query_segments_BT: torch.Tensor, key_segments_BS: torch.Tensor) -> torch.Tensor:
-    """True where a query may look: same document, not later. Queries are the last T of the S keys; bool `[B, 1, T, S]`."""
-    num_queries, num_keys = query_segments_BT.shape[1], key_segments_BS.shape[1]
-    query_index_T = torch.arange(num_keys - num_queries, num_keys, device=key_segments_BS.device)
-    key_index_S = torch.arange(num_keys, device=key_segments_BS.device)
-    not_later_TS = key_index_S[None, :] <= query_index_T[:, None]
-    same_document_BTS = query_segments_BT[:, :, None] == key_segments_BS[:, None, :]
-    return (same_document_BTS & not_later_TS)[:, None]
 
 
 class Attention(nn.Module):
@@ -97,13 +145,12 @@ class Attention(nn.Module):
 
     def __init__(self, config: AttentionConfig, *, d_model: int, norm_eps: float) -> None:
         super().__init__()
-        self.head_dim = config.head_dim
+        self.config = config
         query_width, kv_width = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
         self.query = nn.Linear(d_model, query_width, bias=False)
         self.key = nn.Linear(d_model, kv_width, bias=False)
         self.value = nn.Linear(d_model, kv_width, bias=False)
         self.output = nn.Linear(query_width, d_model, bias=False)
-        self.qk_norm = config.qk_norm
         if config.qk_norm is not QKNorm.none:
             per_head = config.qk_norm is QKNorm.head
             self.query_norm = RMSNorm(config.head_dim if per_head else query_width, eps=norm_eps)
@@ -114,31 +161,22 @@ class Attention(nn.Module):
         x_BTD: torch.Tensor,
         *,
         rotation: Rotation,
-        mask_B1TS: torch.Tensor | None,
+        isolation: Isolation,
         cache: KeyValueCache | None = None,
         layer: int = 0,
     ) -> torch.Tensor:
-        """Mix positions of `[B, T, D]`; without a mask each row is one document and attention is plainly causal."""
+        """Mix positions of `[B, T, D]`; without an isolation each row is one document."""
         query_BTHC, key_BTGC, value_BTGC = self._project(x_BTD)
         query_BTHC, key_BTGC = rotate(query_BTHC, rotation), rotate(key_BTGC, rotation)
         if cache is not None:
             key_BTGC, value_BTGC = cache.extend(layer, key_BTGC, value_BTGC)
-        # enable_gqa would leave only the slow kernel where there is a mask: give every query head its own copy
-        copies = query_BTHC.shape[2] // key_BTGC.shape[2]
-        mixed_BHTC = F.scaled_dot_product_attention(
-            query_BTHC.transpose(1, 2),
-            key_BTGC.repeat_interleave(copies, dim=2).transpose(1, 2),
-            value_BTGC.repeat_interleave(copies, dim=2).transpose(1, 2),
-            attn_mask=mask_B1TS,
-            is_causal=mask_B1TS is None,
-        )
-        return self.output(mixed_BHTC.transpose(1, 2).flatten(2))
+        return self.output(attend(query_BTHC, key_BTGC, value_BTGC, isolation).flatten(2))
 
     def _project(self, x_BTD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         query, key, value = self.query(x_BTD), self.key(x_BTD), self.value(x_BTD)
-        if self.qk_norm is QKNorm.width:
+        if self.config.qk_norm is QKNorm.width:
             query, key = self.query_norm(query), self.key_norm(key)
-        query_BTHC, key_BTGC, value_BTGC = (x.unflatten(-1, (-1, self.head_dim)) for x in (query, key, value))
-        if self.qk_norm is QKNorm.head:
+        query_BTHC, key_BTGC, value_BTGC = (x.unflatten(-1, (-1, self.config.head_dim)) for x in (query, key, value))
+        if self.config.qk_norm is QKNorm.head:
             query_BTHC, key_BTGC = self.query_norm(query_BTHC), self.key_norm(key_BTGC)
         return query_BTHC, key_BTGC, value_BTGC

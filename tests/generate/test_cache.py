@@ -12,7 +12,7 @@ PROMPTS = [b"a", b"four", b"the longest prompt"]
 
 
 @pytest.mark.parametrize("chunks", [[18], [18, 1, 1, 1, 1], [5, 9, 4, 3], [1] * 21])
-@pytest.mark.parametrize("family", ["glm4_moe", "olmoe"])
+@pytest.mark.parametrize("family", ["glm4_moe", "olmoe", "deepseek_v3"])
 @torch.no_grad()
 def test_cached_logits_of_left_padded_rows_equal_each_row_alone(family: str, chunks: list[int]):
     config = replace(family_configs()[family], init_std=0.1)

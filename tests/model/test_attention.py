@@ -1,10 +1,12 @@
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 
-from mai1.model.attention import Attention, AttentionConfig, KeyValueCache, QKNorm, document_mask
-from mai1.model.rope import rotate, rotation_at
+from mai1.model.attention import Attention, AttentionConfig, KeyValueCache, QKNorm
+from mai1.model.isolation import isolate
+from mai1.model.rope import rotate, rotate_pairs, rotation_at
 
 D_MODEL, HEAD_DIM, EPS = 20, 6, 1e-6
 SEGMENTS_BT = torch.tensor([[0, 0, 0, 1, 1, 2, 2], [0, 0, 0, 0, 0, -1, -1]])
@@ -25,8 +27,8 @@ def random_input(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def run(attention: Attention, x_BTD: torch.Tensor) -> torch.Tensor:
-    rotation = rotation_at(POSITIONS_BT, head_dim=HEAD_DIM, theta=100.0)
-    return attention(x_BTD, rotation=rotation, mask_B1TS=document_mask(SEGMENTS_BT, SEGMENTS_BT))
+    rotation = rotation_at(POSITIONS_BT, rope_dim=HEAD_DIM, theta=100.0)
+    return attention(x_BTD, rotation=rotation, isolation=isolate(SEGMENTS_BT, SEGMENTS_BT, device=x_BTD.device))
 
 
 def turn(x_C: torch.Tensor, position: int) -> torch.Tensor:
@@ -65,10 +67,10 @@ def attend_by_loop(attention: Attention, x_BTD: torch.Tensor) -> torch.Tensor:
 
 
 def turned_head(x: torch.Tensor, head: int, position: int, attention: Attention, weight: torch.Tensor | None):
-    if attention.qk_norm is QKNorm.width:
+    if attention.config.qk_norm is QKNorm.width:
         x = rms(x, weight)
     x_C = x[head * HEAD_DIM : (head + 1) * HEAD_DIM]
-    return turn(rms(x_C, weight) if attention.qk_norm is QKNorm.head else x_C, int(position))
+    return turn(rms(x_C, weight) if attention.config.qk_norm is QKNorm.head else x_C, int(position))
 
 
 @pytest.mark.parametrize("qk_norm", QKNorm)
@@ -79,20 +81,38 @@ def test_attention_equals_a_loop_over_heads_and_keys(qk_norm: QKNorm):
 
 def test_rope_equals_a_rotation_of_complex_numbers():
     x_BTHC = random_input(2, 7, 3, HEAD_DIM)
-    rotation = rotation_at(POSITIONS_BT * 9, head_dim=HEAD_DIM, theta=100.0)
-    rotated = rotate(x_BTHC, rotation)
+    rotation = rotation_at(POSITIONS_BT * 9, rope_dim=HEAD_DIM, theta=100.0)
+    halves, pairs = rotate(x_BTHC, rotation), rotate_pairs(x_BTHC, rotation)
     for b, t, h in ((0, 0, 0), (0, 4, 2), (1, 6, 1)):
-        torch.testing.assert_close(
-            rotated[b, t, h], turn(x_BTHC[b, t, h], int(POSITIONS_BT[b, t]) * 9), atol=1e-5, rtol=1e-5
-        )
+        position = int(POSITIONS_BT[b, t]) * 9
+        torch.testing.assert_close(halves[b, t, h], turn(x_BTHC[b, t, h], position), atol=1e-5, rtol=1e-5)
+        neighbours = torch.cat((x_BTHC[b, t, h, 0::2], x_BTHC[b, t, h, 1::2]))
+        expected = turn(neighbours, position).view(2, -1).T.flatten()
+        torch.testing.assert_close(pairs[b, t, h], expected, atol=1e-5, rtol=1e-5)
 
 
-def test_rope_scores_depend_on_the_distance_alone_also_far_out():
+@pytest.mark.parametrize("turned", [rotate, rotate_pairs])
+def test_rope_has_the_gradient_of_finite_differences(turned: Callable):
+    rotation = rotation_at(POSITIONS_BT, rope_dim=HEAD_DIM, theta=100.0)
+    x_BTHC = random_input(2, 7, 2, HEAD_DIM).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: turned(x, rotation), x_BTHC)
+
+
+@pytest.mark.parametrize("turned", [rotate, rotate_pairs])
+def test_rope_keeps_dtype_and_values_of_half_precision(turned: Callable):
+    rotation, x_BTHC = rotation_at(POSITIONS_BT, rope_dim=HEAD_DIM, theta=100.0), random_input(2, 7, 2, HEAD_DIM)
+    result = turned(x_BTHC.bfloat16(), rotation)
+    assert result.dtype is torch.bfloat16
+    torch.testing.assert_close(result.float(), turned(x_BTHC.bfloat16().float(), rotation), atol=3e-2, rtol=2e-2)
+
+
+@pytest.mark.parametrize("turned", [rotate, rotate_pairs])
+def test_rope_scores_depend_on_the_distance_alone_also_far_out(turned: Callable):
     query, key = random_input(1, 1, 1, 64), random_input(1, 1, 1, 64, seed=1)
 
     def score(query_position: int, key_position: int) -> float:
-        at = [rotation_at(torch.tensor([[p]]), head_dim=64, theta=1e6) for p in (query_position, key_position)]
-        return float((rotate(query, at[0]) * rotate(key, at[1])).sum())
+        at = [rotation_at(torch.tensor([[p]]), rope_dim=64, theta=1e6) for p in (query_position, key_position)]
+        return float((turned(query, at[0]) * turned(key, at[1])).sum())
 
     assert score(40_007, 40_000) == pytest.approx(score(7, 0), abs=5e-2)
     assert score(107, 100) == pytest.approx(score(7, 0), abs=1e-3) and abs(score(9, 0) - score(7, 0)) > 1e-2
@@ -108,15 +128,6 @@ def test_grouped_heads_equal_repeated_key_value_heads():
     torch.testing.assert_close(run(grouped, x_BTD), run(full, x_BTD), atol=1e-6, rtol=1e-5)
 
 
-def test_the_document_mask_of_the_last_queries_equals_two_loops():
-    keys_BS, num_queries = SEGMENTS_BT, 3
-    mask = document_mask(keys_BS[:, -num_queries:], keys_BS)
-    for b in range(2):
-        for t in range(num_queries):
-            q = 7 - num_queries + t
-            assert mask[b, 0, t].tolist() == [bool(s <= q and keys_BS[b, s] == keys_BS[b, q]) for s in range(7)]
-
-
 def test_a_cache_refuses_more_positions_than_it_holds():
     with pytest.raises(ValueError, match="5 positions exceed the cache's 4"):
         KeyValueCache(num_layers=1, capacity=4).begin(torch.zeros(1, 5, dtype=torch.int64))
@@ -128,6 +139,10 @@ def test_a_cache_refuses_more_positions_than_it_holds():
         (dict(num_kv_heads=3), "model.attention.num_kv_heads=3 must divide num_heads=8: use 1, 2, 4, 8"),
         (dict(head_dim=5), "model.attention.head_dim=5 must be even: use 6"),
         (dict(num_heads=0), "model.attention.num_heads=0 must be at least 1"),
+        (dict(query_rank=8), "model.attention.query_rank=8 has no meaning with kind=grouped: use 0, or kind=latent"),
+        (dict(kv_rank=8), "model.attention.kv_rank=8 has no meaning with kind=grouped"),
+        (dict(rope_dim=8), "model.attention.rope_dim=8 has no meaning with kind=grouped"),
+        (dict(value_dim=8), "model.attention.value_dim=8 has no meaning with kind=grouped"),
     ],
 )
 def test_impossible_heads_are_refused_with_the_mend(options: dict, error: str):

@@ -1,0 +1,83 @@
+"""Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, §2.1): a cache of one small vector a token.
+
+Legend: B batch, T query positions, S key positions, D width, H heads, R width of the latent of keys and values, C head
+channels that are not rotated, P rotated channels, V value channels, L = R + P what a cache keeps of a position.
+"""
+
+import torch
+from torch import nn
+
+from mai1.model.attention import AttentionConfig, KeyValueCache
+from mai1.model.isolation import Isolation, attend
+from mai1.model.norm import RMSNorm
+from mai1.model.rope import Rotation, rotate_pairs
+
+LATENT_NORM_EPS = 1e-6
+"""What Hugging Face's DeepSeek-V3 adds in the norms of the latents, whatever `rms_norm_eps` says."""
+
+
+class LatentAttention(nn.Module):
+    """Causal self-attention whose keys and values are made from a latent of `kv_rank` channels, shared by all heads."""
+
+    def __init__(self, config: AttentionConfig, *, d_model: int) -> None:
+        super().__init__()
+        self.config = config
+        query_width = config.num_heads * config.key_dim
+        if config.query_rank:
+            self.query_down = nn.Linear(d_model, config.query_rank, bias=False)
+            self.query_norm = RMSNorm(config.query_rank, eps=LATENT_NORM_EPS)
+        self.query = nn.Linear(config.query_rank or d_model, query_width, bias=False)
+        self.kv_down = nn.Linear(d_model, config.kv_rank + config.rope_dim, bias=False)
+        self.kv_norm = RMSNorm(config.kv_rank, eps=LATENT_NORM_EPS)
+        self.kv_up = nn.Linear(config.kv_rank, config.num_heads * (config.head_dim + config.value_dim), bias=False)
+        self.output = nn.Linear(config.num_heads * config.value_dim, d_model, bias=False)
+
+    def forward(
+        self,
+        x_BTD: torch.Tensor,
+        *,
+        rotation: Rotation,
+        isolation: Isolation,
+        cache: KeyValueCache | None = None,
+        layer: int = 0,
+    ) -> torch.Tensor:
+        """Mix positions of `[B, T, D]`; without an isolation each row is one document (eq. 9-19).
+
+        With a cache, which keeps latents and rotated keys alone, neither keys nor values are ever made: their matrices
+        are multiplied into the queries and the answers instead (end of §2.1.2). The result is the same.
+        """
+        query_BTHC, turned_query_BTHP = self._make_queries(x_BTD, rotation)
+        latent_BTR, turned_key_BTP = self.kv_down(x_BTD).split((self.config.kv_rank, self.config.rope_dim), dim=-1)
+        latent_BTR, turned_key_BT1P = self.kv_norm(latent_BTR), rotate_pairs(turned_key_BTP[:, :, None], rotation)
+        if cache is None:
+            key_BTHC, value_BTHV = self._make_keys_and_values(latent_BTR)
+            turned_key_BTHP = turned_key_BT1P.expand(-1, -1, self.config.num_heads, -1)
+            queries = torch.cat((query_BTHC, turned_query_BTHP), dim=-1)
+            keys = torch.cat((key_BTHC, turned_key_BTHP), dim=-1)
+            mixed_BTHV = attend(queries, keys, value_BTHV, isolation)
+        else:
+            (kept_BS1L,) = cache.extend(layer, torch.cat((latent_BTR[:, :, None], turned_key_BT1P), dim=-1))
+            mixed_BTHV = self._attend_to_latents(query_BTHC, turned_query_BTHP, kept_BS1L, isolation)
+        return self.output(mixed_BTHV.flatten(2))
+
+    def _make_queries(self, x_BTD: torch.Tensor, rotation: Rotation) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.config.query_rank:
+            x_BTD = self.query_norm(self.query_down(x_BTD))
+        queries = self.query(x_BTD).unflatten(-1, (self.config.num_heads, -1))
+        query_BTHC, turned_query_BTHP = queries.split((self.config.head_dim, self.config.rope_dim), dim=-1)
+        return query_BTHC, rotate_pairs(turned_query_BTHP, rotation)
+
+    def _make_keys_and_values(self, latent_BTR: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        keys_and_values = self.kv_up(latent_BTR).unflatten(-1, (self.config.num_heads, -1))
+        return keys_and_values.split((self.config.head_dim, self.config.value_dim), dim=-1)
+
+    def _attend_to_latents(
+        self, query_BTHC: torch.Tensor, turned_query_BTHP: torch.Tensor, kept_BS1L: torch.Tensor, isolation: Isolation
+    ) -> torch.Tensor:
+        up = self.kv_up.weight.unflatten(0, (self.config.num_heads, -1))
+        key_up_HCR, value_up_HVR = up.split((self.config.head_dim, self.config.value_dim), dim=1)
+        query_BTHR = torch.einsum("bthc,hcr->bthr", query_BTHC, key_up_HCR)
+        query_BTHL = torch.cat((query_BTHR, turned_query_BTHP), dim=-1)
+        # what is kept serves as key and value: the rotated channels are mixed in vain, but nothing is copied
+        mixed_BTHL = attend(query_BTHL, kept_BS1L, kept_BS1L, isolation, scale=self.config.key_dim**-0.5)
+        return torch.einsum("bthr,hvr->bthv", mixed_BTHL[..., : self.config.kv_rank], value_up_HVR)
