@@ -1,17 +1,32 @@
-"""Losses: from logits, batch and routing to what is minimised. One path for pretraining and instruction tuning.
+"""Losses: from hidden states, batch and routing to what is minimised. One path for pretraining and instruction tuning.
 
 All means are over the whole optimizer step: numerators are local, denominators global, so the result does not depend on
-how rows are spread over ranks and microbatches. Legend: B rows, T positions, V vocabulary.
+how rows are spread over ranks and microbatches. Legend: B rows, T positions, D width.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 
 from mai1.data.batch import Batch
-from mai1.model.moe.balance import BalanceConfig, BalanceMethod, router_z_sum, sequence_balance_sum
+from mai1.model.cross_entropy import chunked_cross_entropy, token_cross_entropy
+from mai1.model.moe.balance import BalanceConfig, Counted, balance_loss_sum, router_z_sum
+from mai1.model.multi_token import ahead
 from mai1.model.transformer import ModelOutput
+
+
+@dataclass(kw_only=True, slots=True)
+class LossConfig:
+    mtp_weight: float = 0.3
+    """Factor of the loss on further tokens (DeepSeek-V3: 0.3, towards the end 0.1); used when model.num_mtp_layers > 0."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.mtp_weight < math.inf:
+            raise ValueError(
+                f"loss.mtp_weight={self.mtp_weight} must not be negative or infinite: use model.num_mtp_layers=0 "
+                "for no such loss"
+            )
 
 
 @dataclass(slots=True)
@@ -22,6 +37,12 @@ class StepTotals:
     """Targets whose loss counts."""
     num_tokens: float
     """Tokens that are not padding."""
+    num_counted: float
+    """Tokens that are load and enter the router's losses."""
+    further_targets: list[float] = field(default_factory=list)
+    """Targets of each depth of multi-token prediction."""
+    further_counted: list[float] = field(default_factory=list)
+    """Tokens that are load of each depth."""
 
 
 @dataclass(slots=True)
@@ -29,31 +50,84 @@ class Losses:
     """This microbatch's share of the step's mean losses; shares of all ranks and microbatches add up to the mean."""
 
     total: torch.Tensor
-    """What to minimise: language + weighted router losses."""
+    """What to minimise: language + weighted losses of further tokens and of routers."""
     language: torch.Tensor
     """Cross-entropy in nats per target."""
+    mtp: torch.Tensor
+    """Cross-entropy of further tokens in nats per target, mean over depths, unweighted; 0 without multi-token prediction."""
     router_z: torch.Tensor
-    """Router z-loss, mean over MoE layers and tokens, unweighted."""
+    """Router z-loss, mean over MoE layers and counted tokens, unweighted."""
     balance: torch.Tensor
-    """Sequence-wise balancing loss, mean over MoE layers and tokens, unweighted; 1 is even."""
+    """Balancing loss, mean over MoE layers and counted tokens, unweighted; 1 is even, 0 for methods without one."""
 
 
-def compute_losses(output: ModelOutput, batch: Batch, *, balance: BalanceConfig, totals: StepTotals) -> Losses:
-    """Cross-entropy of the masked targets, router z-loss and balancing loss, each computed in fp32."""
-    language = token_losses(output.logits_BTV, batch).sum() / totals.num_targets
-    valid_BT = batch.segments_BT >= 0
-    per_layer_token = 1.0 / (len(output.routings) * totals.num_tokens)
-    zero = language.new_zeros(())
-    router_z, balance_loss = zero, zero
+def compute_losses(
+    output: ModelOutput,
+    batch: Batch,
+    *,
+    loss: LossConfig,
+    balance: BalanceConfig,
+    totals: StepTotals,
+    last_load_LE: torch.Tensor | None = None,
+) -> Losses:
+    """Cross-entropy of the masked targets and of further ones, router z-loss and balancing loss, each computed in fp32.
+
+    `last_load_LE` counts each MoE layer's choices over the whole previous step, for the global balancing loss; None at first.
+    """
+    language = _cross_entropy_sum(output, batch, depth=0) / totals.num_targets
+    mtp = language.new_zeros(())
+    for depth, num_targets in enumerate(totals.further_targets, start=1):
+        mtp = mtp + _cross_entropy_sum(output, batch, depth=depth) / max(num_targets, 1.0) / len(totals.further_targets)
+    num_routed = (len(output.routings) - len(output.further_BTD)) * totals.num_counted + sum(totals.further_counted)
+    per_layer_token = 1.0 / max(num_routed, 1.0)
+    router_z = language.new_zeros(())
     if balance.z_loss_weight:
-        router_z = sum(router_z_sum(r, valid_BT) for r in output.routings.values()) * per_layer_token
-    if balance.method is BalanceMethod.sequence_loss:
-        balance_loss = sum(sequence_balance_sum(r, valid_BT) for r in output.routings.values()) * per_layer_token
-    total = language + balance.z_loss_weight * router_z + balance.loss_weight * balance_loss
-    return Losses(total, language.detach(), router_z.detach(), balance_loss.detach())
+        router_z = sum(router_z_sum(routing) for routing in output.routings.values()) * per_layer_token
+    balance_sum = balance_loss_sum(output.routings, method=balance.method, last_load_LE=last_load_LE)
+    balance_loss = balance_sum * per_layer_token
+    total = language + loss.mtp_weight * mtp + balance.z_loss_weight * router_z + balance.loss_weight * balance_loss
+    return Losses(total, language.detach(), mtp.detach(), router_z.detach(), balance_loss.detach())
 
 
-def token_losses(logits_BTV: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Cross-entropy of each target in nats, 0 where the mask is 0: fp32 `[B, T]`."""
-    loss = F.cross_entropy(logits_BTV.flatten(0, 1).float(), batch.targets_BT.flatten(), reduction="none")
-    return loss.view_as(batch.loss_mask_BT) * batch.loss_mask_BT
+def _cross_entropy_sum(output: ModelOutput, batch: Batch, *, depth: int) -> torch.Tensor:
+    """Summed over the targets of a depth; depth 0 is the next token (DeepSeek-V3, arXiv 2412.19437, eq. 24)."""
+    hidden_BTD, targets_BT, weights_BT = output.hidden_BTD, batch.targets_BT, batch.loss_mask_BT
+    if depth:
+        hidden_BTD = output.further_BTD[depth - 1]
+        targets_BT, weights_BT = (ahead(x_BT, batch.segments_BT, depth=depth) for x_BT in (targets_BT, weights_BT))
+    return chunked_cross_entropy(
+        hidden_BTD.flatten(0, 1), output.unembedding_VD, targets_BT.flatten(), weights_BT.flatten()
+    )
+
+
+def count_totals(batches: list[Batch], *, counted: Counted, num_mtp_layers: int) -> list[float]:
+    """What these microbatches add to the step's totals, in the order that `as_totals` reads: to be summed over ranks."""
+    counts = torch.zeros(3 + 2 * num_mtp_layers, dtype=torch.float64)
+    for batch in batches:
+        counted_BT = counted_tokens(batch, counted)
+        further = [
+            ahead(x_BT, batch.segments_BT, depth=depth + 1)
+            for x_BT in (batch.loss_mask_BT, counted_BT)
+            for depth in range(num_mtp_layers)
+        ]
+        tensors = (batch.loss_mask_BT, batch.segments_BT >= 0, counted_BT, *further)
+        counts += torch.stack([x_BT.sum(dtype=torch.float64) for x_BT in tensors]).cpu()
+    return counts.tolist()
+
+
+def as_totals(counts: list[float]) -> StepTotals:
+    """The totals of a step from its counts over all ranks."""
+    further = counts[3:]
+    return StepTotals(*counts[:3], further[: len(further) // 2], further[len(further) // 2 :])
+
+
+def counted_tokens(batch: Batch, counted: Counted) -> torch.Tensor:
+    """Which tokens are load and enter the router's losses: bool `[B, T]`."""
+    valid_BT = batch.segments_BT >= 0
+    return valid_BT if counted is Counted.tokens else valid_BT & (batch.loss_mask_BT > 0)
+
+
+def token_losses(output: ModelOutput, batch: Batch) -> torch.Tensor:
+    """Cross-entropy of each target in nats, 0 where the mask is 0, for measuring only: fp32 `[B, T]`."""
+    nats_N = token_cross_entropy(output.hidden_BTD.flatten(0, 1), output.unembedding_VD, batch.targets_BT.flatten())
+    return nats_N.view_as(batch.loss_mask_BT) * batch.loss_mask_BT

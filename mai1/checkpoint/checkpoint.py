@@ -7,13 +7,14 @@ step_00001000/ config.json generation_config.json model-*.safetensors model.safe
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 
 from mai1.checkpoint import commit
 from mai1.checkpoint.families import to_hf_config
+from mai1.checkpoint.names import tensor_names
 from mai1.checkpoint.optimizer_state import pieces_table, read_optimizer, write_optimizer
 from mai1.checkpoint.weights import plan_model_files, read_weights, write_weights
 from mai1.dist import gather_json, sum_over_ranks
@@ -53,6 +54,8 @@ class TrainerState:
     """Identifies the rows and their order."""
     run: dict
     """Resolved configuration, versions and commit, for people."""
+    tokens_per_expert: list[list[int]] = field(default_factory=list)
+    """Each MoE layer's load over the whole last step, which the next one's global balancing loss needs; empty at first."""
 
 
 @dataclass(slots=True)
@@ -145,6 +148,7 @@ def check_disk_space(folder: Path, engine: Engine) -> None:
     element = torch.empty((), dtype=engine.dtype).element_size()
     kinds = 2 if engine.dtype is torch.float32 else 3
     (state_bytes,) = sum_over_ranks([float(fragments * (4 * kinds + element))], engine.world)
+    state_bytes += element * sum(tensor.numel for tensor in tensor_names(engine.model.config) if tensor.is_repeated)
     free = shutil.disk_usage(folder).free
     if free < state_bytes * 1.02 + 2**20:
         raise ValueError(

@@ -5,7 +5,7 @@ A model option is offered only if some stock architecture expresses it, so that 
 
 from enum import Enum
 
-from mai1.model.attention import AttentionConfig, QKNorm
+from mai1.model.attention import AttentionConfig, AttentionKind, QKNorm
 from mai1.model.moe.layer import MoEConfig
 from mai1.model.moe.router import Scores
 from mai1.model.transformer import ModelConfig
@@ -14,11 +14,15 @@ from mai1.model.transformer import ModelConfig
 class Family(Enum):
     """Values are the names in config.json's `architectures`."""
 
+    deepseek_v3 = "DeepseekV3ForCausalLM"
     glm4_moe = "Glm4MoeForCausalLM"
     qwen3_moe = "Qwen3MoeForCausalLM"
     olmoe = "OlmoeForCausalLM"
     mixtral = "MixtralForCausalLM"
 
+
+SIGMOID_FAMILIES = (Family.deepseek_v3, Family.glm4_moe)
+"""Those with a selection bias; the others are scored by softmax."""
 
 NEEDED = (
     "vocab_size",
@@ -36,10 +40,26 @@ NEEDED = (
 """Keys of config.json that are never guessed: what is assumed without them differs between architectures."""
 
 NEEDED_OF_FAMILY = {
+    Family.deepseek_v3: (
+        "n_shared_experts",
+        "moe_intermediate_size",
+        "first_k_dense_replace",
+        "norm_topk_prob",
+        "routed_scaling_factor",
+        "n_group",
+        "topk_group",
+        "kv_lora_rank",
+        "qk_nope_head_dim",
+        "qk_rope_head_dim",
+        "v_head_dim",
+    ),
     Family.glm4_moe: ("n_shared_experts", "moe_intermediate_size", "first_k_dense_replace", "norm_topk_prob"),
     Family.qwen3_moe: ("moe_intermediate_size",),
 }
 """The same for one architecture."""
+
+DEEPSEEK_ONLY = {"rope_interleave": True, "scoring_func": "sigmoid", "topk_method": "noaux_tc", "moe_layer_freq": 1}
+"""Keys of DeepSeek's config.json with the one value that its stock class computes and we train."""
 
 NAMES_OF_NUM_EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts")
 """Every release of transformers writes another one."""
@@ -48,10 +68,18 @@ NAMES_OF_NUM_EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts")
 def family_of(config: ModelConfig) -> Family:
     """The architecture that expresses this model exactly; ValueError names what none can."""
     moe, qk_norm = config.moe, config.attention.qk_norm
+    if config.attention.kind is AttentionKind.latent:
+        if moe.scores is not Scores.sigmoid:
+            raise ValueError(_cannot("model.attention.kind=latent", "scores=softmax", "use kind=grouped, or sigmoid"))
+        return Family.deepseek_v3
     if moe.scores is Scores.sigmoid:
         if qk_norm is QKNorm.width:
             raise ValueError(_cannot("model.attention.qk_norm=width", "scores=sigmoid", "use qk_norm=head or none"))
         return Family.glm4_moe
+    if config.num_mtp_layers:
+        raise ValueError(
+            _cannot(f"model.num_mtp_layers={config.num_mtp_layers}", "scores=softmax", "use 0, or sigmoid")
+        )
     if moe.num_shared_experts:
         raise ValueError(
             _cannot(f"model.moe.num_shared_experts={moe.num_shared_experts}", "scores=softmax", "use 0, or sigmoid")
@@ -103,7 +131,7 @@ def to_hf_config(config: ModelConfig, *, dtype: str, end_of_text_id: int, stop_i
         "num_hidden_layers": config.num_layers,
         "num_attention_heads": attention.num_heads,
         "num_key_value_heads": attention.num_kv_heads,
-        "head_dim": attention.head_dim,
+        "head_dim": attention.rotated_dim,  # of DeepSeek, transformers too calls its rotated part so
         "hidden_act": "silu",
         "max_position_embeddings": config.max_positions,
         "initializer_range": config.init_std,
@@ -127,24 +155,23 @@ def to_hf_config(config: ModelConfig, *, dtype: str, end_of_text_id: int, stop_i
 
 
 def _family_keys(family: Family, config: ModelConfig) -> dict:
-    moe = config.moe
+    attention, moe = config.attention, config.moe
     match family:
+        case Family.deepseek_v3:
+            return _sigmoid_keys(config) | {
+                "model_type": "deepseek_v3",
+                "q_lora_rank": attention.query_rank or None,
+                "kv_lora_rank": attention.kv_rank,
+                "qk_nope_head_dim": attention.head_dim,
+                "qk_rope_head_dim": attention.rope_dim,
+                "v_head_dim": attention.value_dim,
+                "moe_router_dtype": "float32",
+                **DEEPSEEK_ONLY,  # where these are not stated, vLLM takes softmax scores without a bias
+            }
         case Family.glm4_moe:
-            return {
+            return _sigmoid_keys(config) | {
                 "model_type": "glm4_moe",
-                "use_qk_norm": config.attention.qk_norm is QKNorm.head,
-                "intermediate_size": config.dense_width,
-                "moe_intermediate_size": moe.expert_width,
-                "n_routed_experts": moe.num_experts,
-                "n_shared_experts": moe.num_shared_experts,
-                "first_k_dense_replace": config.num_dense_layers,
-                "norm_topk_prob": moe.normalize_weights,
-                "routed_scaling_factor": moe.scaling_factor,
-                "n_group": moe.num_groups,
-                "topk_group": moe.top_groups,
-                # stated under both its names: runtimes assume one layer for predicting further tokens
-                "num_nextn_predict_layers": 0,
-                "num_mtp_layers": 0,
+                "use_qk_norm": attention.qk_norm is QKNorm.head,
             }
         case Family.qwen3_moe:
             return {
@@ -176,6 +203,25 @@ def _family_keys(family: Family, config: ModelConfig) -> dict:
             }
 
 
+def _sigmoid_keys(config: ModelConfig) -> dict:
+    """What the two families with sigmoid scores share."""
+    moe = config.moe
+    return {
+        "intermediate_size": config.dense_width,
+        "moe_intermediate_size": moe.expert_width,
+        "n_routed_experts": moe.num_experts,
+        "n_shared_experts": moe.num_shared_experts,
+        "first_k_dense_replace": config.num_dense_layers,
+        "norm_topk_prob": moe.normalize_weights,
+        "routed_scaling_factor": moe.scaling_factor,
+        "n_group": moe.num_groups,
+        "topk_group": moe.top_groups,
+        # stated under both its names, also when 0: runtimes assume one
+        "num_nextn_predict_layers": config.num_mtp_layers,
+        "num_mtp_layers": config.num_mtp_layers,
+    }
+
+
 def from_hf_config(hf: dict, *, where: str) -> ModelConfig:
     """Our model from a config.json's content; ValueError names any feature we do not have."""
     if not isinstance(hf, dict):
@@ -199,32 +245,45 @@ def from_hf_config(hf: dict, *, where: str) -> ModelConfig:
         top_k=hf["num_experts_per_tok"],
         expert_width=hf.get("moe_intermediate_size") or hf["intermediate_size"],
         num_shared_experts=hf.get("n_shared_experts") or 0,
-        scores=Scores.sigmoid if family is Family.glm4_moe else Scores.softmax,
+        scores=Scores.sigmoid if family in SIGMOID_FAMILIES else Scores.softmax,
         normalize_weights=True if family is Family.mixtral else hf.get("norm_topk_prob", False),
         scaling_factor=hf.get("routed_scaling_factor", 1.0),
         num_groups=hf.get("n_group") or 1,
         top_groups=hf.get("topk_group") or 1,
-    )
-    heads = hf["num_attention_heads"]
-    attention = AttentionConfig(
-        num_heads=heads,
-        num_kv_heads=hf["num_key_value_heads"],
-        head_dim=hf.get("head_dim") or hf["hidden_size"] // heads,
-        qk_norm=_qk_norm(family, hf),
     )
     return ModelConfig(
         vocab_size=hf["vocab_size"],
         d_model=hf["hidden_size"],
         num_layers=hf["num_hidden_layers"],
         num_dense_layers=_num_dense_layers(family, hf, where=where),
+        num_mtp_layers=_num_mtp_layers(hf) if family in SIGMOID_FAMILIES else 0,
         dense_width=hf["intermediate_size"],
         max_positions=hf["max_position_embeddings"],
         rope_theta=rope.get("rope_theta") or hf["rope_theta"],
         norm_eps=hf["rms_norm_eps"],
         tie_embeddings=hf.get("tie_word_embeddings", False),
         init_std=hf.get("initializer_range", 0.02),
-        attention=attention,
+        attention=_attention(family, hf, where=where),
         moe=moe,
+    )
+
+
+def _attention(family: Family, hf: dict, *, where: str) -> AttentionConfig:
+    heads = {"num_heads": hf["num_attention_heads"], "num_kv_heads": hf["num_key_value_heads"]}
+    if family is not Family.deepseek_v3:
+        head_dim = hf.get("head_dim") or hf["hidden_size"] // hf["num_attention_heads"]
+        return AttentionConfig(head_dim=head_dim, qk_norm=_qk_norm(family, hf), **heads)
+    if "q_lora_rank" not in hf:
+        raise ValueError(f"{where}: q_lora_rank is missing: use a complete config.json, where null means none")
+    return AttentionConfig(
+        kind=AttentionKind.latent,
+        head_dim=hf["qk_nope_head_dim"],
+        qk_norm=QKNorm.none,
+        query_rank=hf["q_lora_rank"] or 0,
+        kv_rank=hf["kv_lora_rank"],
+        rope_dim=hf["qk_rope_head_dim"],
+        value_dim=hf["v_head_dim"],
+        **heads,
     )
 
 
@@ -237,12 +296,16 @@ def _refuse_unknown_features(hf: dict, family: Family, *, where: str) -> None:
         "hidden_act": hf.get("hidden_act", "silu"),
         "sliding_window": hf.get("sliding_window") if hf.get("use_sliding_window", True) else None,
     }
-    unsupported = ("auto_map", "attention_bias", "clip_qkv", "quantization_config", "num_nextn_predict_layers")
-    stated |= {key: hf.get(key) for key in unsupported}
+    stated |= {key: hf.get(key) for key in ("auto_map", "attention_bias", "clip_qkv", "quantization_config")}
+    if family not in SIGMOID_FAMILIES:
+        stated["num_nextn_predict_layers"] = _num_mtp_layers(hf)
     supported = {"rope_type": "default", "partial_rotary_factor": 1.0, "hidden_act": "silu"}
     for key, value in stated.items():
         if value and value != supported.get(key):
             raise ValueError(f"{where}: {key}={value} is a feature that mai1 does not have")
+    for key, only in DEEPSEEK_ONLY.items() if family is Family.deepseek_v3 else ():
+        if hf.get(key, only) != only:
+            raise ValueError(f"{where}: {key}={hf[key]} is a feature that mai1 does not have: use {only}")
 
 
 def _qk_norm(family: Family, hf: dict) -> QKNorm:
@@ -257,8 +320,12 @@ def _qk_norm(family: Family, hf: dict) -> QKNorm:
             return QKNorm.none
 
 
+def _num_mtp_layers(hf: dict) -> int:
+    return hf.get("num_nextn_predict_layers") or hf.get("num_mtp_layers") or 0
+
+
 def _num_dense_layers(family: Family, hf: dict, *, where: str) -> int:
-    if family is Family.glm4_moe:
+    if family in SIGMOID_FAMILIES:
         return hf["first_k_dense_replace"]
     dense, sparse_step = hf.get("mlp_only_layers") or [], hf.get("decoder_sparse_step", 1)
     if dense != list(range(len(dense))) or sparse_step != 1:

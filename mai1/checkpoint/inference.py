@@ -1,6 +1,7 @@
 """Open a checkpoint to use it: ours or a Hugging Face directory of a family we know, without the training engine."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from mai1.checkpoint.families import from_hf_config
@@ -9,8 +10,11 @@ from mai1.model.transformer import ModelConfig, MoETransformer
 
 
 def load_model(directory: Path) -> MoETransformer:
-    """The whole model of a checkpoint, ours or a Hugging Face directory of a family we know: fp32, on the CPU."""
-    model = MoETransformer(read_model_config(directory))
+    """The whole model of a checkpoint, ours or a Hugging Face directory of a family we know: fp32, on the CPU.
+
+    Multi-token prediction is left out: only training uses it.
+    """
+    model = MoETransformer(replace(read_model_config(directory), num_mtp_layers=0))
     read_weights(directory, model)
     return model.eval()
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from mai1.checkpoint.families import Family, family_of
+from mai1.checkpoint.families import SIGMOID_FAMILIES, Family, family_of
+from mai1.model.attention import AttentionConfig, AttentionKind, QKNorm
 from mai1.model.moe.experts import Experts
 from mai1.model.transformer import ModelConfig, MoETransformer
 
@@ -23,6 +24,8 @@ class TensorName:
     shape: tuple[int, ...]
     name: str
     start: int
+    is_repeated: bool = False
+    """Stands elsewhere already and is written once more, for runtimes that look for it here."""
 
     @property
     def numel(self) -> int:
@@ -54,14 +57,12 @@ def tensor_names(config: ModelConfig) -> list[TensorName]:
     names = _Names(config)
     names.add("model.embed_tokens.weight", (config.vocab_size, config.d_model), "embedding.weight")
     for layer in range(config.num_layers):
-        _add_attention(names, config, layer)
-        if layer < config.num_dense_layers:
-            names.add_swiglu(f"model.layers.{layer}.mlp", f"layers.{layer}.ffn", width=config.dense_width)
-        else:
-            _add_moe(names, config, layer)
+        _add_block(names, config, layer, f"layers.{layer}")
     names.add("model.norm.weight", (config.d_model,), "final_norm.weight")
     if not config.tie_embeddings:
         names.add("lm_head.weight", (config.vocab_size, config.d_model), "unembedding.weight")
+    for i in range(config.num_mtp_layers):
+        _add_further_prediction(names, config, config.num_layers + i, f"mtp.{i}")
     return names.found
 
 
@@ -69,8 +70,10 @@ class _Names:
     def __init__(self, config: ModelConfig) -> None:
         self.d_model, self.found = config.d_model, []
 
-    def add(self, hf_name: str, shape: tuple[int, ...], name: str, start: int = 0) -> None:
-        self.found.append(TensorName(hf_name, shape, name, start))
+    def add(
+        self, hf_name: str, shape: tuple[int, ...], name: str, start: int = 0, *, is_repeated: bool = False
+    ) -> None:
+        self.found.append(TensorName(hf_name, shape, name, start, is_repeated))
 
     def add_swiglu(self, hf_prefix: str, prefix: str, *, width: int) -> None:
         size = width * self.d_model
@@ -79,29 +82,76 @@ class _Names:
         self.add(f"{hf_prefix}.down_proj.weight", (self.d_model, width), f"{prefix}.down.weight")
 
 
-def _add_attention(names: _Names, config: ModelConfig, layer: int) -> None:
-    hf, ours, attention, d_model = f"model.layers.{layer}", f"layers.{layer}", config.attention, config.d_model
+def _add_further_prediction(names: _Names, config: ModelConfig, layer: int, ours: str) -> None:
+    """The layout of DeepSeek-V3 and GLM-4.5: a block behind the last one; vLLM needs both shared matrices there again."""
+    hf, d_model, matrix = f"model.layers.{layer}", config.d_model, (config.vocab_size, config.d_model)
+    names.add(f"{hf}.embed_tokens.weight", matrix, "embedding.weight", is_repeated=True)
+    names.add(f"{hf}.enorm.weight", (d_model,), f"{ours}.embedding_norm.weight")
+    names.add(f"{hf}.hnorm.weight", (d_model,), f"{ours}.hidden_norm.weight")
+    names.add(f"{hf}.eh_proj.weight", (d_model, 2 * d_model), f"{ours}.merge.weight")
+    _add_block(names, config, layer, f"{ours}.block")
+    names.add(f"{hf}.shared_head.norm.weight", (d_model,), f"{ours}.final_norm.weight")
+    unembedding = "embedding.weight" if config.tie_embeddings else "unembedding.weight"
+    names.add(f"{hf}.shared_head.head.weight", matrix, unembedding, is_repeated=True)
+
+
+def _add_block(names: _Names, config: ModelConfig, layer: int, ours: str) -> None:
+    _add_attention(names, config, layer, ours)
+    if layer < config.num_dense_layers:
+        names.add_swiglu(f"model.layers.{layer}.mlp", f"{ours}.ffn", width=config.dense_width)
+    else:
+        _add_moe(names, config, layer, f"{ours}.ffn")
+
+
+def _add_attention(names: _Names, config: ModelConfig, layer: int, ours: str) -> None:
+    hf, attention = f"model.layers.{layer}", config.attention
+    names.add(f"{hf}.input_layernorm.weight", (config.d_model,), f"{ours}.attention_norm.weight")
+    shapes = _latent_shapes if attention.kind is AttentionKind.latent else _grouped_shapes
+    for hf_name, (name, shape) in shapes(attention, config.d_model).items():
+        names.add(f"{hf}.self_attn.{hf_name}.weight", shape, f"{ours}.attention.{name}.weight")
+    names.add(f"{hf}.post_attention_layernorm.weight", (config.d_model,), f"{ours}.ffn_norm.weight")
+
+
+def _grouped_shapes(attention: AttentionConfig, d_model: int) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Their name -> our name and the shape."""
     query_width, kv_width = attention.num_heads * attention.head_dim, attention.num_kv_heads * attention.head_dim
-    names.add(f"{hf}.input_layernorm.weight", (d_model,), f"{ours}.attention_norm.weight")
-    names.add(f"{hf}.self_attn.q_proj.weight", (query_width, d_model), f"{ours}.attention.query.weight")
-    names.add(f"{hf}.self_attn.k_proj.weight", (kv_width, d_model), f"{ours}.attention.key.weight")
-    names.add(f"{hf}.self_attn.v_proj.weight", (kv_width, d_model), f"{ours}.attention.value.weight")
-    names.add(f"{hf}.self_attn.o_proj.weight", (d_model, query_width), f"{ours}.attention.output.weight")
-    if attention.qk_norm.value != "none":
-        is_head = attention.qk_norm.value == "head"
-        query_norm, key_norm = (attention.head_dim,) * 2 if is_head else (query_width, kv_width)
-        names.add(f"{hf}.self_attn.q_norm.weight", (query_norm,), f"{ours}.attention.query_norm.weight")
-        names.add(f"{hf}.self_attn.k_norm.weight", (key_norm,), f"{ours}.attention.key_norm.weight")
-    names.add(f"{hf}.post_attention_layernorm.weight", (d_model,), f"{ours}.ffn_norm.weight")
+    shapes = {
+        "q_proj": ("query", (query_width, d_model)),
+        "k_proj": ("key", (kv_width, d_model)),
+        "v_proj": ("value", (kv_width, d_model)),
+        "o_proj": ("output", (d_model, query_width)),
+    }
+    if attention.qk_norm is not QKNorm.none:
+        is_head = attention.qk_norm is QKNorm.head
+        shapes["q_norm"] = ("query_norm", (attention.head_dim if is_head else query_width,))
+        shapes["k_norm"] = ("key_norm", (attention.head_dim if is_head else kv_width,))
+    return shapes
 
 
-def _add_moe(names: _Names, config: ModelConfig, layer: int) -> None:
+def _latent_shapes(attention: AttentionConfig, d_model: int) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Their name -> our name and the shape."""
+    heads, query_rank, kv_rank = attention.num_heads, attention.query_rank, attention.kv_rank
+    shapes = {"q_proj": ("query", (heads * attention.key_dim, d_model))}
+    if query_rank:
+        shapes = {
+            "q_a_proj": ("query_down", (query_rank, d_model)),
+            "q_a_layernorm": ("query_norm", (query_rank,)),
+            "q_b_proj": ("query", (heads * attention.key_dim, query_rank)),
+        }
+    return shapes | {
+        "kv_a_proj_with_mqa": ("kv_down", (kv_rank + attention.rope_dim, d_model)),
+        "kv_a_layernorm": ("kv_norm", (kv_rank,)),
+        "kv_b_proj": ("kv_up", (heads * (attention.head_dim + attention.value_dim), kv_rank)),
+        "o_proj": ("output", (d_model, heads * attention.value_dim)),
+    }
+
+
+def _add_moe(names: _Names, config: ModelConfig, layer: int, ours: str) -> None:
     family, moe, d_model = family_of(config), config.moe, config.d_model
     is_mixtral = family is Family.mixtral
     hf = f"model.layers.{layer}." + ("block_sparse_moe" if is_mixtral else "mlp")
-    ours = f"layers.{layer}.ffn"
     names.add(f"{hf}.gate.weight", (moe.num_experts, d_model), f"{ours}.router.weight")
-    if family is Family.glm4_moe:
+    if family in SIGMOID_FAMILIES:
         names.add(f"{hf}.gate.e_score_correction_bias", (moe.num_experts,), f"{ours}.router.selection_bias")
     gate, up, down = ("w1", "w3", "w2") if is_mixtral else ("gate_proj", "up_proj", "down_proj")
     size = moe.expert_width * d_model

@@ -53,11 +53,13 @@ def write_weights(stage: Path, model: MoETransformer, plan: list[ModelFile], *, 
         if entry.writer != rank:
             continue
         tensors = {t.hf_name: _cut(local[t.name], t).detach().cpu().contiguous() for t in entry.tensors}
+        # safetensors refuses two names for one memory
+        tensors |= {t.hf_name: tensors[t.hf_name].clone() for t in entry.tensors if t.is_repeated}
         write_tensors(stage / entry.file, tensors)
         written.append(stage / entry.file)
     if rank == 0:
         weight_map = {tensor.hf_name: entry.file for entry in plan for tensor in entry.tensors}
-        total = sum(tensor.numel for entry in plan for tensor in entry.tensors)
+        total = sum(tensor.numel for entry in plan for tensor in entry.tensors if not tensor.is_repeated)
         write_json(stage / INDEX, {"metadata": {"total_parameters": total}, "weight_map": weight_map})
         written.append(stage / INDEX)
     return written
@@ -68,7 +70,8 @@ def read_weights(directory: Path, model: MoETransformer) -> None:
     """Fill this rank's model from a Hugging Face directory of its family; each rank reads only its own experts."""
     where, local = _file_of_each_tensor(directory), local_tensors(model)
     wanted: dict[str, list[TensorName]] = {}
-    for tensor in tensor_names(model.config):
+    names = tensor_names(model.config)
+    for tensor in (tensor for tensor in names if not tensor.is_repeated):
         mine = local[tensor.name]
         if mine.start <= tensor.start < mine.start + mine.tensor.numel():
             if tensor.hf_name not in where:
@@ -76,6 +79,20 @@ def read_weights(directory: Path, model: MoETransformer) -> None:
             wanted.setdefault(where[tensor.hf_name], []).append(tensor)
     for file, tensors in wanted.items():
         _read_file(directory / file, tensors, local)
+    for tensor in names:
+        if tensor.is_repeated and tensor.hf_name in where:
+            _check_repeated(directory / where[tensor.hf_name], tensor, local)
+
+
+def _check_repeated(path: Path, tensor: TensorName, local: dict) -> None:
+    mine = _cut(local[tensor.name], tensor)
+    with safe_open(path, framework="pt") as opened:
+        found = opened.get_tensor(tensor.hf_name).to(mine)
+    if not torch.equal(found, mine):
+        raise ValueError(
+            f"{path}: {tensor.hf_name} is another matrix than the model's own, but mai1 has one for both: to go on "
+            "without multi-token prediction, set num_nextn_predict_layers to 0 in config.json"
+        )
 
 
 def _read_file(path: Path, tensors: list[TensorName], local: dict) -> None:

@@ -93,7 +93,7 @@ def _reference_loss(model: MoETransformer, tokenizer: Tokenizer, part: list[list
         rows.append(Row(ids, np.array(last_answer_only, dtype=np.uint8), num_valid=len(chat.ids)))
     batch = collate(rows, end_of_text_id=tokenizer.end_of_text_id).to(model.embedding.weight.device)
     output = model(batch.tokens_BT, positions_BT=batch.positions_BT, segments_BT=batch.segments_BT)
-    return float(token_losses(output.logits_BTV, batch).sum()), float(batch.loss_mask_BT.sum())
+    return float(token_losses(output, batch).sum()), float(batch.loss_mask_BT.sum())
 
 
 def _last_span(mask: list[int]) -> list[int]:

@@ -38,7 +38,7 @@ def heldout_losses(
         for batch in _share_of_rank(source, world=world, rows_at_once=rows_at_once, end_of_text_id=end_of_text_id):
             batch = batch.to(world.device)
             output = model(batch.tokens_BT, positions_BT=batch.positions_BT, segments_BT=batch.isolating_segments_BT)
-            loss_sum += float(token_losses(output.logits_BTV, batch).sum(dtype=torch.float64))
+            loss_sum += float(token_losses(output, batch).sum(dtype=torch.float64))
             count += float(batch.loss_mask_BT.sum())
         sums += [loss_sum, count]
     model.train(was_training)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from mai1.checkpoint.inference import load_model
 from mai1.tokenizer.chat import encode_chat
@@ -38,11 +38,7 @@ def prove_parity(directory: Path, *, text: str = "") -> dict:
     _compare("chat ids", chat.ids, list(rendered["input_ids"]), directory)
     _compare("chat loss mask", chat.loss_mask, list(rendered["assistant_masks"]), directory)
 
-    ours = load_model(directory)
-    transformers.utils.logging.disable_progress_bar()
-    theirs = AutoModelForCausalLM.from_pretrained(
-        directory, dtype=torch.float32, local_files_only=True, trust_remote_code=False
-    ).eval()
+    ours, theirs = load_model(directory), _load_stock(directory)
     ids = [tokenizer.end_of_text_id, *tokenizer.encode(text)][: min(256, ours.config.max_positions)]
     tokens_BT = torch.tensor([ids])
     chosen: dict[int, torch.Tensor] = {}
@@ -67,6 +63,24 @@ def prove_parity(directory: Path, *, text: str = "") -> dict:
         "ids_identical": True,
         "chat_identical": True,
     }
+
+
+def _load_stock(directory: Path) -> PreTrainedModel:
+    """transformers' own model, which uses every tensor but those of multi-token prediction; ValueError for any other."""
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()  # the report is read here
+    model, report = AutoModelForCausalLM.from_pretrained(
+        directory, dtype=torch.float32, local_files_only=True, trust_remote_code=False, output_loading_info=True
+    )
+    first, count = model.config.num_hidden_layers, getattr(model.config, "num_mtp_layers", 0)
+    further = tuple(f"model.layers.{first + i}." for i in range(count))
+    if strange := [key for key in report["unexpected_keys"] if not key.startswith(further)]:
+        raise ValueError(
+            f"{directory}: transformers has no place for {sorted(strange)[0]}: its weights do not fit config.json"
+        )
+    if missing := sorted(report["missing_keys"]):
+        raise ValueError(f"{directory}: transformers misses {missing[0]}: its weights do not fit config.json")
+    return model.eval()
 
 
 def _watch_routers(model: torch.nn.Module, chosen: dict[int, torch.Tensor]) -> list:

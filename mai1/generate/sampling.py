@@ -6,6 +6,7 @@ Legend: B rows, T positions, V vocabulary.
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 
 from mai1.model.attention import KeyValueCache
 from mai1.model.transformer import MoETransformer
@@ -59,7 +60,8 @@ def generate(
     for _ in range(config.max_new_tokens):
         segments_BT = torch.where(positions_BT >= 0, 0, -1)
         output = model(tokens_BT, positions_BT=positions_BT.clamp(min=0), segments_BT=segments_BT, cache=cache)
-        logits_BV = output.logits_BTV[:, -1].float().masked_fill(~allowed_V, float("-inf"))
+        logits_BV = F.linear(output.hidden_BTD[:, -1], output.unembedding_VD).float()
+        logits_BV = logits_BV.masked_fill(~allowed_V, float("-inf"))
         chosen = [choose_token(row, config, generator) for row, generator in zip(logits_BV, generators, strict=True)]
         for row, token in enumerate(chosen):
             is_open[row] = is_open[row] and token not in stop_ids

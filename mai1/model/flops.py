@@ -6,7 +6,7 @@ the causal half, the output projection counts, the embedding look-up and recompu
 
 from dataclasses import dataclass
 
-from mai1.model.attention import QKNorm
+from mai1.model.attention import AttentionConfig, AttentionKind, QKNorm
 from mai1.model.transformer import ModelConfig
 
 
@@ -15,50 +15,78 @@ class ParameterCounts:
     """Trainable parameters of the whole model."""
 
     total: int
+    """Multi-token prediction included."""
     active: int
-    """Those one token passes through, embedding and output matrices included."""
+    """Those one token passes through at inference, embedding and output matrices included."""
 
 
 def count_parameters(config: ModelConfig) -> ParameterCounts:
     """Total and active parameters; the selection bias is state, not a parameter."""
-    moe = config.moe
-    expert = 3 * config.d_model * moe.expert_width
-    num_moe_layers = config.num_layers - config.num_dense_layers
+    moe, d_model = config.moe, config.d_model
+    num_moe_layers, mixer = config.num_layers - config.num_dense_layers, _attention_parameters(config) + 2 * d_model
     outside_experts = (
-        config.vocab_size * config.d_model * (1 if config.tie_embeddings else 2)
-        + config.num_layers * (_attention_parameters(config) + 2 * config.d_model)
-        + config.num_dense_layers * 3 * config.d_model * config.dense_width
-        + num_moe_layers * (moe.num_experts * config.d_model + moe.num_shared_experts * expert)
-        + config.d_model
+        config.vocab_size * d_model * (1 if config.tie_embeddings else 2)
+        + config.num_layers * mixer
+        + config.num_dense_layers * 3 * d_model * config.dense_width
+        + num_moe_layers * _moe_matrices(config, num_experts=0)
+        + d_model
     )
+    routed = moe.num_experts * 3 * d_model * moe.expert_width
+    further = mixer + _moe_matrices(config, num_experts=moe.num_experts) + 2 * d_model**2 + 3 * d_model
     return ParameterCounts(
-        total=outside_experts + num_moe_layers * moe.num_experts * expert,
-        active=outside_experts + num_moe_layers * moe.top_k * expert,
+        total=outside_experts + num_moe_layers * routed + config.num_mtp_layers * further,
+        active=outside_experts + num_moe_layers * moe.top_k * 3 * d_model * moe.expert_width,
     )
 
 
 def training_flops_per_token(config: ModelConfig, *, context: int) -> int:
-    """FLOPs of forward and backward for one token of a sequence of `context` tokens."""
+    """FLOPs of forward and backward for one token of a sequence of `context` tokens, multi-token prediction included."""
     active_matrices = count_parameters(config).active - _vector_parameters(config)
     if not config.tie_embeddings:  # a tied matrix is used once as a matrix, an untied one also looks up
         active_matrices -= config.vocab_size * config.d_model
-    heads_width = config.attention.num_heads * config.attention.head_dim
-    attention = config.num_layers * 2 * heads_width * context  # QK^T and AV, 2 FLOPs each, half of them causal
-    return 3 * (2 * active_matrices + attention)
+    further = _attention_matrices(config.attention, config.d_model) + _moe_matrices(
+        config, num_experts=config.moe.top_k
+    )
+    further += 2 * config.d_model**2 + config.vocab_size * config.d_model
+    channels = config.attention.num_heads * (config.attention.key_dim + config.attention.mixed_dim)
+    num_blocks = config.num_layers + config.num_mtp_layers
+    attention = num_blocks * channels * context  # QK^T and AV, 2 FLOPs each, half of them causal
+    return 3 * (2 * (active_matrices + config.num_mtp_layers * further) + attention)
+
+
+def _moe_matrices(config: ModelConfig, *, num_experts: int) -> int:
+    """Router, shared experts and so many of the routed ones."""
+    expert = 3 * config.d_model * config.moe.expert_width
+    return config.moe.num_experts * config.d_model + (config.moe.num_shared_experts + num_experts) * expert
 
 
 def _attention_parameters(config: ModelConfig) -> int:
-    attention = config.attention
-    query_width, kv_width = attention.num_heads * attention.head_dim, attention.num_kv_heads * attention.head_dim
-    norms = {
+    return _attention_matrices(config.attention, config.d_model) + _attention_norms(config.attention)
+
+
+def _attention_matrices(attention: AttentionConfig, d_model: int) -> int:
+    if attention.kind is AttentionKind.grouped:
+        return d_model * (2 * attention.num_heads + 2 * attention.num_kv_heads) * attention.head_dim
+    queries = attention.num_heads * attention.key_dim
+    down = attention.query_rank + attention.kv_rank + attention.rope_dim
+    up = attention.num_heads * (attention.head_dim + attention.value_dim)
+    return (
+        d_model * down
+        + (attention.query_rank or d_model) * queries
+        + attention.kv_rank * up
+        + attention.num_heads * attention.value_dim * d_model
+    )
+
+
+def _attention_norms(attention: AttentionConfig) -> int:
+    if attention.kind is AttentionKind.latent:
+        return attention.query_rank + attention.kv_rank
+    return {
         QKNorm.none: 0,
         QKNorm.head: 2 * attention.head_dim,
-        QKNorm.width: query_width + kv_width,
+        QKNorm.width: (attention.num_heads + attention.num_kv_heads) * attention.head_dim,
     }[attention.qk_norm]
-    return config.d_model * (2 * query_width + 2 * kv_width) + norms
 
 
 def _vector_parameters(config: ModelConfig) -> int:
-    attention = config.attention
-    matrices = config.d_model * (2 * attention.num_heads + 2 * attention.num_kv_heads) * attention.head_dim
-    return config.num_layers * (_attention_parameters(config) - matrices + 2 * config.d_model) + config.d_model
+    return config.num_layers * (_attention_norms(config.attention) + 2 * config.d_model) + config.d_model

@@ -11,10 +11,14 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from mai1.model.attention import Attention, AttentionConfig, KeyValueCache, document_mask
+from mai1.model.attention import Attention, AttentionConfig, AttentionKind, KeyValueCache
 from mai1.model.ffn import SwiGLU
+from mai1.model.isolation import Isolation, isolate
+from mai1.model.latent_attention import LatentAttention
 from mai1.model.moe.layer import MoEConfig, MoELayer
-from mai1.model.moe.router import Routing
+from mai1.model.moe.router import Routing, TokenMarks
+from mai1.model.moe.routing_policy import RoutingConfig, noise_seed
+from mai1.model.multi_token import FurtherPrediction, ahead, marks_ahead
 from mai1.model.norm import RMSNorm
 from mai1.model.rope import Rotation, rotation_at
 
@@ -29,6 +33,8 @@ class ModelConfig:
     """Transformer blocks."""
     num_dense_layers: int = 1
     """The first blocks, which have a dense feed-forward network instead of experts."""
+    num_mtp_layers: int = 0
+    """Further tokens predicted in training, each by a block of its own behind the others; 0 is off. Inference ignores it."""
     dense_width: int = 1024
     """Inner width of the dense feed-forward networks."""
     max_positions: int = 2048
@@ -52,6 +58,8 @@ class ModelConfig:
                 raise ValueError(f"model.{key}={getattr(self, key)} must be above 0")
         if self.vocab_size < 0:
             raise ValueError(f"model.vocab_size={self.vocab_size} must not be negative: use 0 for the tokenizer's size")
+        if self.num_mtp_layers < 0:
+            raise ValueError(f"model.num_mtp_layers={self.num_mtp_layers} must not be negative: use 0 to turn it off")
         if not 0 <= self.num_dense_layers < self.num_layers:
             raise ValueError(
                 f"model.num_dense_layers={self.num_dense_layers} must be from 0 to num_layers-1={self.num_layers - 1}: "
@@ -61,11 +69,21 @@ class ModelConfig:
 
 @dataclass(slots=True)
 class ModelOutput:
-    """Logits of every position and what each MoE layer decided."""
+    """What the network made of every position, and what each MoE layer decided."""
 
-    logits_BTV: torch.Tensor
+    hidden_BTD: torch.Tensor
+    """After the final norm."""
+    unembedding_VD: torch.Tensor
+    """The weight that maps hidden states to logits."""
     routings: dict[int, Routing]
     """By layer index; dense layers have none."""
+    further_BTD: list[torch.Tensor] = field(default_factory=list)
+    """In training, each depth's hidden states, from which the logits of a further token follow."""
+
+    @property
+    def logits_BTV(self) -> torch.Tensor:
+        """Logits of the next token at every position: large, so training and evaluation never ask for them."""
+        return F.linear(self.hidden_BTD, self.unembedding_VD)
 
 
 class Block(nn.Module):
@@ -75,7 +93,10 @@ class Block(nn.Module):
         super().__init__()
         self.layer = layer
         self.attention_norm = RMSNorm(config.d_model, eps=config.norm_eps)
-        self.attention = Attention(config.attention, d_model=config.d_model, norm_eps=config.norm_eps)
+        if config.attention.kind is AttentionKind.latent:
+            self.attention = LatentAttention(config.attention, d_model=config.d_model)
+        else:
+            self.attention = Attention(config.attention, d_model=config.d_model, norm_eps=config.norm_eps)
         self.ffn_norm = RMSNorm(config.d_model, eps=config.norm_eps)
         if layer < config.num_dense_layers:
             self.ffn = SwiGLU(config.d_model, width=config.dense_width)
@@ -86,22 +107,22 @@ class Block(nn.Module):
         self,
         x_BTD: torch.Tensor,
         rotation: Rotation,
-        mask_B1TS: torch.Tensor | None,
-        valid_BT: torch.Tensor | None,
+        isolation: Isolation,
+        marks: TokenMarks,
         cache: KeyValueCache | None,
     ) -> tuple[torch.Tensor, Routing | None]:
         attended_BTD = self.attention(
-            self.attention_norm(x_BTD), rotation=rotation, mask_B1TS=mask_B1TS, cache=cache, layer=self.layer
+            self.attention_norm(x_BTD), rotation=rotation, isolation=isolation, cache=cache, layer=self.layer
         )
         x_BTD = x_BTD + attended_BTD
         if isinstance(self.ffn, MoELayer):
-            y_BTD, routing = self.ffn(self.ffn_norm(x_BTD), valid_BT)
+            y_BTD, routing = self.ffn(self.ffn_norm(x_BTD), marks)
             return x_BTD + y_BTD, routing
         return x_BTD + self.ffn(self.ffn_norm(x_BTD)), None
 
 
 class MoETransformer(nn.Module):
-    """Tokens to logits. With an `expert_group`, this rank holds only its share of every layer's experts."""
+    """Tokens to hidden states. With an `expert_group`, this rank holds only its share of every layer's experts."""
 
     def __init__(self, config: ModelConfig, *, expert_group: dist.ProcessGroup | None = None) -> None:
         super().__init__()
@@ -112,6 +133,15 @@ class MoETransformer(nn.Module):
         self.layers = nn.ModuleList(Block(config, i, expert_group=expert_group) for i in range(config.num_layers))
         self.final_norm = RMSNorm(config.d_model, eps=config.norm_eps)
         self.unembedding = None if config.tie_embeddings else nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.mtp = nn.ModuleList(
+            FurtherPrediction(
+                Block(config, config.num_layers + i, expert_group=expert_group),
+                depth=i + 1,
+                d_model=config.d_model,
+                norm_eps=config.norm_eps,
+            )
+            for i in range(config.num_mtp_layers)
+        )
 
     def forward(
         self,
@@ -119,38 +149,80 @@ class MoETransformer(nn.Module):
         *,
         positions_BT: torch.Tensor | None = None,
         segments_BT: torch.Tensor | None = None,
+        counted_BT: torch.Tensor | None = None,
+        samples_B: torch.Tensor | None = None,
         cache: KeyValueCache | None = None,
     ) -> ModelOutput:
-        """Logits `[B, T, V]` of the next token at every position.
+        """Hidden states of every position, from which the logits of the next token follow.
 
-        `segments_BT` holds document ids: attention never crosses them; -1 is padding. Without it each row is one
-        document. `positions_BT` counts from each document's start; by default from the row's start. With a `cache`,
-        the tokens continue what it holds, and both must be given.
+        `segments_BT` holds document ids, each a run of positions: attention never crosses them; -1 is padding. Without
+        it each row is one document; left on the CPU it spares a GPU a wait. `positions_BT` counts from each document's
+        start; by default from the row's start. With a `cache`, the tokens continue what it holds, and both must be
+        given. `counted_BT` says which tokens are load, by default all but padding; `samples_B` are the rows' numbers in
+        the run's order, which jitter needs.
         """
         assert cache is None or (positions_BT is not None and segments_BT is not None), "a cache needs both"
         if positions_BT is None:
             positions_BT = torch.arange(tokens_BT.shape[1], device=tokens_BT.device).expand_as(tokens_BT)
-        rotation = rotation_at(positions_BT, head_dim=self.config.attention.head_dim, theta=self.config.rope_theta)
-        mask_B1TS, valid_BT = None, None
+        rotation = rotation_at(positions_BT, rope_dim=self.config.attention.rotated_dim, theta=self.config.rope_theta)
+        isolation, valid_BT = None, torch.ones_like(tokens_BT, dtype=torch.bool)
         if segments_BT is not None:
             key_segments_BS = segments_BT if cache is None else cache.begin(segments_BT)
-            mask_B1TS, valid_BT = document_mask(segments_BT, key_segments_BS), segments_BT >= 0
+            isolation = isolate(segments_BT, key_segments_BS, device=tokens_BT.device)
+            valid_BT = (segments_BT >= 0).to(tokens_BT.device)
+        marks = TokenMarks(valid_BT, valid_BT if counted_BT is None else counted_BT & valid_BT, samples_B)
 
         x_BTD, routings = self.embedding(tokens_BT), {}
         for block in self.layers:
-            if self.recompute and torch.is_grad_enabled():
-                x_BTD, routing = checkpoint(block, x_BTD, rotation, mask_B1TS, valid_BT, cache, use_reentrant=False)
-            else:
-                x_BTD, routing = block(x_BTD, rotation, mask_B1TS, valid_BT, cache)
+            x_BTD, routing = self._run(block, x_BTD, rotation, isolation, marks, cache)
             if routing is not None:
                 routings[block.layer] = routing
         if cache is not None:
             cache.finish(tokens_BT.shape[1])
-        return ModelOutput(self._unembed(self.final_norm(x_BTD)), routings)
+        output = ModelOutput(self.final_norm(x_BTD), self._unembedding_VD, routings)
+        if self.mtp and self.training and cache is None:
+            segments_BT = torch.zeros_like(tokens_BT) if segments_BT is None else segments_BT.to(tokens_BT.device)
+            self._predict_further(output, tokens_BT, segments_BT, rotation, isolation, marks)
+        return output
+
+    def set_routing(self, routing: RoutingConfig, *, seed: int) -> None:
+        """How to route in training mode from now on; evaluation and generation stay plain dropless token choice."""
+        for layer, moe in self.moe_layers().items():
+            moe.router.policy, moe.router.noise_seed = routing, noise_seed(seed, layer)
+
+    def compile_blocks(self) -> None:
+        """Compile each block on its first use; one compilation serves all that are alike."""
+        for block in self.layers:
+            block.compile()
 
     def moe_layers(self) -> dict[int, MoELayer]:
         """The MoE layers by layer index."""
-        return {block.layer: block.ffn for block in self.layers if isinstance(block.ffn, MoELayer)}
+        blocks = [*self.layers, *(module.block for module in self.mtp)]
+        return {block.layer: block.ffn for block in blocks if isinstance(block.ffn, MoELayer)}
 
-    def _unembed(self, x_BTD: torch.Tensor) -> torch.Tensor:
-        return F.linear(x_BTD, self.embedding.weight) if self.unembedding is None else self.unembedding(x_BTD)
+    def _predict_further(
+        self,
+        output: ModelOutput,
+        tokens_BT: torch.Tensor,
+        segments_BT: torch.Tensor,
+        rotation: Rotation,
+        isolation: Isolation | None,
+        marks: TokenMarks,
+    ) -> None:
+        hidden_BTD = output.hidden_BTD
+        for module in self.mtp:
+            embedding_BTD = self.embedding(ahead(tokens_BT, segments_BT, depth=module.depth))
+            marks_of_depth = marks_ahead(marks, segments_BT, depth=module.depth)
+            inputs_of_block = (rotation, isolation, marks_of_depth, None)
+            hidden_BTD, routing = self._run(module, hidden_BTD, embedding_BTD, *inputs_of_block)
+            output.further_BTD.append(hidden_BTD)
+            output.routings[module.block.layer] = routing
+
+    def _run(self, module: nn.Module, *inputs: object) -> tuple[torch.Tensor, Routing | None]:
+        if self.recompute and torch.is_grad_enabled():
+            return checkpoint(module, *inputs, use_reentrant=False)
+        return module(*inputs)
+
+    @property
+    def _unembedding_VD(self) -> torch.Tensor:
+        return self.embedding.weight if self.unembedding is None else self.unembedding.weight

@@ -4,13 +4,15 @@ import pytest
 
 from mai1.checkpoint.families import Family, family_of, from_hf_config, to_hf_config
 from mai1.checkpoint.names import tensor_names
-from mai1.model.attention import QKNorm
+from mai1.model.attention import AttentionKind, QKNorm
 from mai1.model.moe.router import Scores
 from mai1.model.transformer import MoETransformer
 from tests.support.tiny import family_configs, tiny_model_config
 
 CONFIGS = family_configs()
 SOFTMAX = {"scores": Scores.softmax, "num_shared_experts": 0, "scaling_factor": 1.0}
+LATENT = {"kind": AttentionKind.latent, "num_kv_heads": 4, "qk_norm": QKNorm.none}
+LATENT |= {"kv_rank": 16, "rope_dim": 8, "value_dim": 16}
 WIDTH = {"num_heads": 4, "num_kv_heads": 4, "head_dim": 16, "qk_norm": QKNorm.width}
 
 
@@ -34,7 +36,7 @@ def test_their_tensors_cover_ours_exactly_once(name: str):
     sizes = {key: tensor.numel() for key, tensor in MoETransformer(CONFIGS[name]).state_dict().items()}
     ends = dict.fromkeys(sizes, 0)
     names = tensor_names(CONFIGS[name])
-    for tensor in sorted(names, key=lambda t: t.start):
+    for tensor in sorted((t for t in names if not t.is_repeated), key=lambda t: t.start):
         assert tensor.start == ends[tensor.name], tensor
         ends[tensor.name] += tensor.numel
     assert ends == sizes and len({tensor.hf_name for tensor in names}) == len(names)
@@ -53,7 +55,14 @@ def test_their_tensors_cover_ours_exactly_once(name: str):
             "partial_rotary_factor=0.5",
         ),
         ("glm4_moe", dict(rope_parameters=..., partial_rotary_factor=...), "partial_rotary_factor=0.5"),
-        ("glm4_moe", dict(num_nextn_predict_layers=1), "num_nextn_predict_layers=1"),
+        ("qwen3_moe", dict(num_nextn_predict_layers=1), "num_nextn_predict_layers=1"),
+        ("deepseek_v3", dict(rope_parameters=..., rope_scaling={"type": "yarn", "factor": 40}), "rope_type=yarn"),
+        ("deepseek_v3", dict(rope_interleave=False), "rope_interleave=False .* use True"),
+        ("deepseek_v3", dict(scoring_func="softmax"), "scoring_func=softmax .* use sigmoid"),
+        ("deepseek_v3", dict(topk_method="greedy"), "topk_method=greedy .* use noaux_tc"),
+        ("deepseek_v3", dict(moe_layer_freq=2), "moe_layer_freq=2 .* use 1"),
+        ("deepseek_v3", dict(attention_bias=True), "attention_bias=True"),
+        ("deepseek_v3", dict(q_lora_rank=...), "q_lora_rank is missing"),
         ("olmoe", dict(auto_map={"AutoModel": "x.Y"}), "auto_map="),
         ("olmoe", dict(clip_qkv=8.0), "clip_qkv=8.0"),
         ("olmoe", dict(hidden_act="gelu"), "hidden_act=gelu"),
@@ -72,7 +81,7 @@ def test_a_feature_we_do_not_have_is_refused_by_name(name: str, changes: dict, f
 @pytest.mark.parametrize("architectures", [["LlamaForCausalLM"], [], None, ..., "MixtralForCausalLM"])
 def test_an_unknown_architecture_is_refused_with_the_known_ones(architectures: object):
     with pytest.raises(
-        ValueError, match="is not one that mai1 trains: use Glm4MoeForCausalLM, Qwen3MoeForCausalLM, Olmoe"
+        ValueError, match="is not one that mai1 trains: use DeepseekV3ForCausalLM, Glm4MoeForCausalLM, Qwen3Moe"
     ):
         from_hf_config(content_of("mixtral", architectures=architectures), where="here")
 
@@ -81,7 +90,10 @@ def test_an_unknown_architecture_is_refused_with_the_known_ones(architectures: o
 def test_a_config_json_without_a_needed_key_is_refused_by_the_key(name: str):
     needed = ["vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"]
     needed += ["intermediate_size", "max_position_embeddings", "rms_norm_eps", "num_experts_per_tok"]
-    needed += ["n_shared_experts", "first_k_dense_replace", "norm_topk_prob"] if name.startswith("glm4_moe") else []
+    sigmoid = ["n_shared_experts", "first_k_dense_replace", "norm_topk_prob"]
+    needed += sigmoid if name.startswith(("glm4_moe", "deepseek_v3")) else []
+    latent = ["kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"]
+    needed += [*latent, "n_group", "topk_group", "routed_scaling_factor"] if name.startswith("deepseek_v3") else []
     needed += ["moe_intermediate_size"] if "moe_intermediate_size" in content_of(name) else []
     for key in needed:
         for value in (..., None, "many"):
@@ -118,6 +130,11 @@ def test_a_config_json_that_is_no_object_is_refused(content: object):
             dict(moe=SOFTMAX | {"num_shared_experts": 2}),
             "model.moe.num_shared_experts=2 .* scores=softmax.*use 0, or sigmoid",
         ),
+        (
+            dict(moe=SOFTMAX, attention=LATENT),
+            "model.attention.kind=latent cannot stand beside scores=softmax.*use kind=grouped, or sigmoid",
+        ),
+        (dict(moe=SOFTMAX, num_mtp_layers=1), "model.num_mtp_layers=1 .* scores=softmax.*use 0, or sigmoid"),
         (dict(moe=SOFTMAX | {"num_groups": 2}), "model.moe.num_groups=2 .* scores=softmax.*use 1, or sigmoid"),
         (
             dict(moe=SOFTMAX | {"scaling_factor": 2.0}),

@@ -14,9 +14,16 @@ from mai1.checkpoint.commit import checkpoints_in, newest_sound_checkpoint, read
 from mai1.checkpoint.names import local_tensors
 from mai1.dist import World
 from mai1.engine.ds_config import Precision
+from mai1.model.moe.balance import BalanceConfig, BalanceMethod
+from mai1.model.moe.routing_policy import RoutingConfig
 from tests.support.ranks import run_ranks
 from tests.support.tiny import tiny_trainer, train
 
+GLOBAL = {
+    "balance": BalanceConfig(method=BalanceMethod.global_loss, loss_weight=0.5),
+    "routing": RoutingConfig(jitter=0.1),
+}
+"""Each step needs the load of the one before."""
 ALONE = World(0, 1, 0, torch.device("cpu"))
 
 
@@ -62,6 +69,7 @@ def _interrupted_and_not(world, folder: str, settings: dict) -> tuple:
         pytest.param(1, {"precision": Precision.bf16}, id="one rank, bf16 with fp32 masters"),
         pytest.param(2, {"expert_parallel": 2}, id="two ranks, expert parallel"),
         pytest.param(2, {"zero_stage": 1}, id="two ranks, ZeRO-1"),
+        pytest.param(2, GLOBAL, id="two ranks, last step's load, jitter"),
     ],
 )
 def test_resumed_training_is_bitwise_equal_to_uninterrupted(tmp_path, num_ranks, settings):
@@ -93,6 +101,7 @@ def _load_and_train(world, folder: str, settings: dict) -> list:
         pytest.param(1, {}, 2, {"expert_parallel": 2}, id="1 rank -> 2 ranks EP2"),
         pytest.param(2, {"expert_parallel": 2}, 1, {"zero_stage": 1}, id="2 ranks EP2 -> 1 rank ZeRO-1"),
         pytest.param(4, {"expert_parallel": 2}, 2, {}, id="4 ranks EP2 -> 2 ranks DP"),
+        pytest.param(1, GLOBAL, 2, GLOBAL | {"expert_parallel": 2}, id="last step's load, 1 rank -> 2 ranks EP2"),
         pytest.param(2, {"zero_stage": 1}, 4, {"expert_parallel": 4}, id="2 ranks ZeRO-1 -> 4 ranks EP4"),
     ],
 )

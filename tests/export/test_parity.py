@@ -1,7 +1,9 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from mai1.checkpoint.families import to_hf_config
 from mai1.checkpoint.inference import load_model
@@ -23,7 +25,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = train_tokenizer(iter([TEXT * 20]), TokenizerConfig(vocab_size=300, reserved_size=8))
     tokenizer.save(folder)
     write_huggingface_files(tokenizer, folder)
-    model = MoETransformer(tiny_model_config(vocab_size=tokenizer.vocabulary.size, init_std=0.1))
+    model = MoETransformer(tiny_model_config(vocab_size=tokenizer.vocabulary.size, init_std=0.1, num_mtp_layers=1))
     initialize(model, seed=0)
     plan = plan_model_files(model.config, expert_parallel=1, max_bytes=10**9, bytes_per_element=4)
     write_weights(folder, model, plan, rank=0)
@@ -54,6 +56,26 @@ def test_other_weights_are_refused(checkpoint: Path, monkeypatch: pytest.MonkeyP
         ValueError, match="logits differ from transformers' by .*: the checkpoint is not what its config.json"
     ):
         prove_parity(checkpoint, text=TEXT)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        ("model.layers.3.hnorm.weight", "model.layers.4.hnorm.weight", r"has no place for model\.layers\.4\.hnorm"),
+        ("model.layers.2.mlp.gate.weight", "model.layers.3.mlp.gates.weight", r"misses model\.layers\.2\.mlp\.gate"),
+    ],
+)
+def test_tensors_that_the_stock_class_does_not_expect_are_refused(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, error: str
+):
+    shutil.copytree(checkpoint, tmp_path, dirs_exist_ok=True)
+    [file] = tmp_path.glob("model-*.safetensors")
+    save_file({new if name == old else name: tensor for name, tensor in load_file(file).items()}, file)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(index.read_text().replace(f'"{old}"', f'"{new}"'))
+    monkeypatch.setattr(parity, "load_model", lambda directory: load_model(checkpoint))
+    with pytest.raises(ValueError, match=error):
+        prove_parity(tmp_path, text=TEXT)
 
 
 @pytest.mark.parametrize(

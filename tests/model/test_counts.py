@@ -1,7 +1,9 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 import yaml
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -16,6 +18,7 @@ SHAPES = sorted(path.stem for path in Path("configs/model").glob("*.yaml"))
 PUBLISHED = {  # billions in all and active, from the tables that the files name
     "olmoe_7b_a1b": (6.92, 1.28),
     "qwen3_30b_a3b": (30.5, 3.3),
+    "deepseek_v3_671b_a37b": (671, 37),
     "glm_100b_a12b": (107, 13.4),
     "mai1_500b": (500, 34),
 }
@@ -40,6 +43,14 @@ def test_counted_parameters_equal_those_of_the_built_model(name: str):
     assert counts.active == counts.total - routed * unused
 
 
+@pytest.mark.parametrize("name", [name for name, config in family_configs().items() if config.num_mtp_layers])
+def test_further_predictions_count_in_all_and_not_as_active(name: str):
+    config = family_configs()[name]
+    counts, without = count_parameters(config), count_parameters(replace(config, num_mtp_layers=0))
+    assert counts.total == sum(p.numel() for p in MoETransformer(config).parameters()) > without.total
+    assert counts.active == without.active
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_counts_agree_with_the_published_ones(name: str):
     counts, (total, active) = count_parameters(shape(name)), PUBLISHED[name]
@@ -55,6 +66,11 @@ def test_counted_flops_equal_those_that_torch_performs(name: str):
         torch.nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(0))
     tokens_BT = torch.randint(config.vocab_size, (1, num_tokens), generator=torch.Generator().manual_seed(0))
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        model(tokens_BT).logits_BTV.sum().backward()
-    # torch computes the masked half of the attention too
-    assert counter.get_total_flops() == num_tokens * training_flops_per_token(config, context=2 * num_tokens)
+        output = model(tokens_BT)
+        hidden = [output.hidden_BTD, *output.further_BTD]
+        sum(F.linear(hidden_BTD, output.unembedding_VD).sum() for hidden_BTD in hidden).backward()
+    # torch computes the masked half of the attention too, and the zeros that make values as wide as keys
+    zeros = config.attention.num_heads * (config.attention.key_dim - config.attention.mixed_dim)
+    num_blocks = config.num_layers + config.num_mtp_layers
+    per_token = training_flops_per_token(config, context=2 * num_tokens)
+    assert counter.get_total_flops() == num_tokens * (per_token + 3 * num_blocks * zeros * 2 * num_tokens)

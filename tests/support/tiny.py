@@ -12,11 +12,13 @@ from mai1.dist import World
 from mai1.engine.ds_config import EngineConfig, Precision
 from mai1.engine.engine import Engine
 from mai1.engine.experts import expert_parallel_group
-from mai1.model.attention import AttentionConfig, QKNorm
+from mai1.loss import LossConfig
+from mai1.model.attention import AttentionConfig, AttentionKind, QKNorm
 from mai1.model.init import initialize
 from mai1.model.moe.balance import BalanceConfig
 from mai1.model.moe.layer import MoEConfig
 from mai1.model.moe.router import Scores
+from mai1.model.moe.routing_policy import RoutingConfig
 from mai1.model.transformer import ModelConfig, MoETransformer
 from mai1.optim.adamw import OptimConfig
 from mai1.train.metrics import Speed
@@ -38,11 +40,18 @@ def family_configs() -> dict[str, ModelConfig]:
     """One tiny model of each Hugging Face family, with and without tied embeddings."""
     softmax = {"scores": Scores.softmax, "num_shared_experts": 0, "scaling_factor": 1.0}
     width = {"num_heads": 4, "num_kv_heads": 2, "head_dim": 16, "qk_norm": QKNorm.width}
+    latent = {"kind": AttentionKind.latent, "num_kv_heads": 4, "head_dim": 12, "qk_norm": QKNorm.none}
+    latent |= {"kv_rank": 20, "rope_dim": 8, "value_dim": 16}
     return {
+        "deepseek_v3": tiny_model_config(
+            moe={"num_groups": 4, "top_groups": 2}, attention=latent | {"query_rank": 24}, norm_eps=1e-3
+        ),
+        "deepseek_v3_full_queries": tiny_model_config(attention=latent, tie_embeddings=True, num_mtp_layers=1),
         "glm4_moe": tiny_model_config(tie_embeddings=True),
         "glm4_moe_groups": tiny_model_config(
             moe={"num_groups": 4, "top_groups": 2}, attention={"qk_norm": QKNorm.none}
         ),
+        "glm4_moe_mtp": tiny_model_config(num_mtp_layers=2),
         "qwen3_moe": tiny_model_config(moe=softmax | {"normalize_weights": False}),
         "olmoe": tiny_model_config(moe=softmax | {"normalize_weights": False}, attention=width, num_dense_layers=0),
         "mixtral": tiny_model_config(moe=softmax, attention={"qk_norm": QKNorm.none}, num_dense_layers=0),
@@ -56,8 +65,11 @@ class ByteRows:
         self.sequence_length, self.masked = sequence_length, masked
         self.rows_per_epoch, self.fingerprint = 512, f"bytes {sequence_length} {masked}"
         topics = sorted(pydoc_data.topics.topics.items())
-        # short pieces, so that most rows hold several documents
-        self._ids = np.concatenate([[END_OF_TEXT, *text[:90].encode()] for _, text in topics]).astype(np.int64)
+        # short pieces, so that most rows hold several documents, by turns from three sources
+        pieces = [[END_OF_TEXT, *text[:90].encode()] for _, text in topics]
+        self._ids = np.concatenate(pieces).astype(np.int64)
+        self.source_names = ["first", "second", "third"]
+        self._sources = np.repeat(np.arange(len(pieces)) % 3, [len(piece) for piece in pieces])
 
     def read(self, sample: int) -> Row:
         """Rows start all over the text; with `masked`, a varying part of each is target and its end is padding."""
@@ -67,7 +79,7 @@ class ByteRows:
         if self.masked:
             valid = length - sample % 7
             mask[: sample % 11 + 1], mask[valid:], ids[valid:] = 0, 0, 0
-        return Row(ids, mask, num_valid=valid)
+        return Row(ids, mask, num_valid=valid, sources=self._sources[start : start + length])
 
 
 def tiny_trainer(
@@ -82,6 +94,8 @@ def tiny_trainer(
     precision: Precision = Precision.auto,
     recompute: bool = False,
     microbatch: int = 2,
+    routing: RoutingConfig | None = None,
+    loss: LossConfig | None = None,
     balance: BalanceConfig | None = None,
     optim: OptimConfig | None = None,
 ) -> Trainer:
@@ -90,6 +104,7 @@ def tiny_trainer(
     optim = optim or OptimConfig(learning_rate=2e-3, warmup_steps=3, clip_norm=0.5)
     transformer = MoETransformer(config, expert_group=expert_parallel_group(expert_parallel))
     initialize(transformer, seed=1)
+    transformer.set_routing(routing or RoutingConfig(), seed=1)
     rows = rows or ByteRows()
     batch = BatchConfig(sequences_per_step=8, sequences_per_microbatch=microbatch)
     loader = Loader(rows, batch, rank=world.rank, world_size=world.size, end_of_text_id=END_OF_TEXT)
@@ -109,6 +124,7 @@ def tiny_trainer(
         heldout=[],
         config=TrainConfig(steps=steps),
         optim=optim,
+        loss=loss or LossConfig(),
         balance=balance or BalanceConfig(bias_rate=1e-2),
         checkpoints=CheckpointConfig(every_steps=10**6),
         checkpoint_folder=folder,

@@ -1,0 +1,146 @@
+"""Loss and gradients without the logits against the obvious way with them."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mai1.model import cross_entropy
+from mai1.model.cross_entropy import chunked_cross_entropy, token_cross_entropy
+
+TOKENS, WIDTH, VOCABULARY = 23, 6, 17
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch):
+    """Five tokens a chunk, so that the last one is shorter."""
+    monkeypatch.setattr(cross_entropy, "LOGITS_AT_ONCE", {"cpu": 5 * VOCABULARY})
+    monkeypatch.setattr(cross_entropy, "MIN_ROWS", 1)
+
+
+def make_inputs(dtype: torch.dtype = torch.float32, *, scale: float = 1.0) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(0)
+    hidden_ND = torch.randn(TOKENS, WIDTH, generator=generator, dtype=torch.float64) * scale
+    unembedding_VD = torch.randn(VOCABULARY, WIDTH, generator=generator, dtype=torch.float64)
+    targets_N = torch.randint(VOCABULARY, (TOKENS,), generator=generator)
+    weights_N = torch.rand(TOKENS, generator=generator) * (torch.arange(TOKENS) % 4 > 0)
+    return hidden_ND.to(dtype).requires_grad_(), unembedding_VD.to(dtype).requires_grad_(), targets_N, weights_N
+
+
+def with_all_logits(hidden_ND, unembedding_VD, targets_N, weights_N) -> torch.Tensor:
+    logits_NV = F.linear(hidden_ND, unembedding_VD)
+    logits_NV = logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32))
+    return (F.cross_entropy(logits_NV, targets_N, reduction="none") * weights_N).sum()
+
+
+def loss_and_gradients(function, inputs: tuple[torch.Tensor, ...], *, factor: float = 1.0) -> list[torch.Tensor]:
+    loss = function(*inputs)
+    (loss * factor).backward()
+    return [loss.detach(), inputs[0].grad, inputs[1].grad]
+
+
+@pytest.mark.parametrize("factor", [1.0, -2.5])
+@pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.08)])
+def test_loss_and_gradients_equal_those_with_all_logits(dtype: torch.dtype, atol: float, factor: float):
+    found = loss_and_gradients(chunked_cross_entropy, make_inputs(dtype), factor=factor)
+    expected = loss_and_gradients(with_all_logits, make_inputs(dtype), factor=factor)
+    for mine, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=atol, rtol=1e-5)
+    assert found[0].dtype is torch.promote_types(dtype, torch.float32) and found[1].dtype is found[2].dtype is dtype
+
+
+def test_gradients_equal_finite_differences():
+    hidden_ND, unembedding_VD, targets_N, weights_N = make_inputs(torch.float64)
+    chunked_cross_entropy(hidden_ND, unembedding_VD, targets_N, weights_N).backward()
+    for matrix in (hidden_ND, unembedding_VD):
+        flat = matrix.detach().view(-1)
+        for place in range(0, len(flat), 5):
+            losses = []
+            for step in (1e-5, -2e-5):
+                flat[place] += step
+                with torch.no_grad():
+                    losses.append(chunked_cross_entropy(hidden_ND, unembedding_VD, targets_N, weights_N).item())
+            flat[place] += 1e-5
+            slope = (losses[0] - losses[1]) / 2e-5
+            assert matrix.grad.view(-1)[place].item() == pytest.approx(slope, abs=1e-6)
+
+
+def test_a_tied_matrix_gets_the_gradient_of_both_its_uses():
+    gradients = []
+    for function in (chunked_cross_entropy, with_all_logits):
+        _, matrix_VD, targets_N, weights_N = make_inputs()
+        function(F.embedding(targets_N.flip(0), matrix_VD), matrix_VD, targets_N, weights_N).backward()
+        gradients.append(matrix_VD.grad)
+    torch.testing.assert_close(*gradients)
+
+
+def test_no_gradient_is_computed_where_none_is_wanted():
+    inputs = make_inputs()
+    with torch.no_grad():
+        loss = chunked_cross_entropy(*inputs)
+    assert not loss.requires_grad
+    torch.testing.assert_close(loss, with_all_logits(*inputs).detach())
+
+
+def test_each_tokens_nats_equal_those_with_all_logits():
+    hidden_ND, unembedding_VD, targets_N, _ = make_inputs()
+    nats_N = token_cross_entropy(hidden_ND, unembedding_VD, targets_N)
+    expected_N = F.cross_entropy(F.linear(hidden_ND, unembedding_VD), targets_N, reduction="none")
+    torch.testing.assert_close(nats_N, expected_N.detach())
+    assert not nats_N.requires_grad
+
+
+def test_logits_beyond_the_range_of_exp_are_exact():
+    inputs = make_inputs(scale=500.0)
+    found, expected = (
+        loss_and_gradients(f, make_inputs(scale=500.0)) for f in (chunked_cross_entropy, with_all_logits)
+    )
+    assert with_all_logits(*inputs) / inputs[3].sum() > 500  # nats a token
+    for mine, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, theirs, atol=1e-3, rtol=1e-5)
+
+
+def test_tokens_of_weight_zero_are_not_even_looked_at():
+    hidden_ND, unembedding_VD, targets_N, weights_N = make_inputs()
+    with torch.no_grad():
+        hidden_ND[weights_N == 0] = float("nan")
+    chunked_cross_entropy(hidden_ND, unembedding_VD, targets_N, weights_N).backward()
+    assert (hidden_ND.grad[weights_N == 0] == 0).all() and unembedding_VD.grad.isfinite().all()
+    assert (hidden_ND.grad[weights_N > 0].abs().amax(1) > 0).all()
+
+
+def test_nothing_to_learn_gives_zero_loss_and_gradients():
+    hidden_ND, unembedding_VD, targets_N, weights_N = make_inputs()
+    loss, *gradients = loss_and_gradients(
+        chunked_cross_entropy, (hidden_ND, unembedding_VD, targets_N, weights_N.zero_())
+    )
+    assert loss == 0 and all((gradient == 0).all() for gradient in gradients)
+
+
+def test_a_second_backward_is_refused():
+    loss = chunked_cross_entropy(*make_inputs())
+    loss.backward(retain_graph=True)
+    with pytest.raises(AssertionError, match="a second backward"):
+        loss.backward()
+
+
+class LargestTensor(TorchDispatchMode):
+    """Remembers how many elements the largest result of any operation has."""
+
+    numel = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(tensor, torch.Tensor):
+                self.numel = max(self.numel, tensor.numel())
+        return result
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_never_more_than_a_chunk_of_logits_exists(dtype: torch.dtype):
+    inputs = make_inputs(dtype)
+    with LargestTensor() as largest:
+        chunked_cross_entropy(*inputs).backward()
+        token_cross_entropy(*inputs[:3])
+    assert largest.numel == max(TOKENS * WIDTH, VOCABULARY * WIDTH, 5 * VOCABULARY) < TOKENS * VOCABULARY
