@@ -20,11 +20,13 @@ class Row:
     """uint8 `[T+1]`; entry t says whether predicting ids[t] counts."""
     num_valid: int
     """Ids from here on are padding."""
+    sources: np.ndarray | int = 0
+    """Which source each id was read from, int64 `[T+1]`, or one for all of them; numbers count through `Rows.source_names`."""
 
 
 @dataclass(slots=True)
 class Batch:
-    """Tokens, what follows them, where they stand in their document, and which targets count; all `[B, T]`."""
+    """Tokens, what follows them, where they stand in their document, and which targets count; `[B, T]`."""
 
     tokens_BT: torch.Tensor
     targets_BT: torch.Tensor
@@ -34,6 +36,10 @@ class Batch:
     """Document ids within the row; -1 is padding. Attention never crosses them."""
     loss_mask_BT: torch.Tensor
     """fp32, 0 or 1."""
+    sources_BT: torch.Tensor
+    """The source that each token was read from; figures only, nothing is learned from it."""
+    samples_B: torch.Tensor
+    """int64 numbers of the rows in the run's global order."""
     is_packed: bool
     """Some row holds more than one document, or padding."""
 
@@ -50,10 +56,11 @@ class Batch:
         return self.segments_BT if self.is_packed else None
 
 
-def collate(rows: list[Row], *, end_of_text_id: int) -> Batch:
-    """Stack rows; documents and positions follow from where the end-of-text tokens stand."""
+def collate(rows: list[Row], *, end_of_text_id: int, first_sample: int = 0) -> Batch:
+    """Stack consecutive rows; documents and positions follow from where the end-of-text tokens stand."""
     ids = torch.from_numpy(np.stack([row.ids for row in rows]).astype(np.int64))
     mask = torch.from_numpy(np.stack([row.loss_mask for row in rows]).astype(np.float32))
+    sources = np.stack([np.broadcast_to(row.sources, row.ids.shape) for row in rows]).astype(np.int64)
     tokens_BT = ids[:, :-1]
     index_T = torch.arange(tokens_BT.shape[1])
     starts_BT = tokens_BT == end_of_text_id
@@ -68,5 +75,7 @@ def collate(rows: list[Row], *, end_of_text_id: int) -> Batch:
         positions_BT=positions_BT,
         segments_BT=segments_BT,
         loss_mask_BT=mask[:, 1:].contiguous(),
+        sources_BT=torch.from_numpy(sources)[:, :-1].contiguous(),
+        samples_B=first_sample + torch.arange(len(rows)),
         is_packed=bool((segments_BT != 0).any()),
     )

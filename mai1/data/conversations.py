@@ -5,12 +5,17 @@ Packing is best-fit decreasing: long conversations first, each into the fullest 
 
 import bisect
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
 from mai1.data.batch import Row
+
+MAX_SOURCES = 32
+OTHERS = "others"
+"""What the rarest sources are called together, where a file names more than MAX_SOURCES."""
 
 
 @dataclass(slots=True)
@@ -20,6 +25,8 @@ class Conversation:
     ids: list[int]
     loss_mask: list[int]
     """1 on what the assistant says, its end token included."""
+    source: str = "conversations"
+    """Where it comes from, for the figures of each source."""
 
 
 class PackedConversations:
@@ -35,7 +42,10 @@ class PackedConversations:
             )
         self.sequence_length, self.seed = sequence_length, seed
         packs = pack_best_fit([len(c.ids) for c in fitting], capacity=sequence_length + 1)
-        self.rows = [_join([fitting[i] for i in pack], length=sequence_length + 1, pad_id=pad_id) for pack in packs]
+        self.source_names = name_sources([c.source for c in fitting])
+        numbers = {name: number for number, name in enumerate(self.source_names)}
+        join = partial(_join, source_numbers=numbers, length=sequence_length + 1, pad_id=pad_id)
+        self.rows = [join([fitting[i] for i in pack]) for pack in packs]
         self.rows_per_epoch = len(self.rows)
         self.num_tokens = sum(row.num_valid for row in self.rows)
         self.num_targets = sum(int(row.loss_mask.sum()) for row in self.rows)
@@ -74,11 +84,22 @@ def pack_best_fit(lengths: list[int], *, capacity: int) -> list[list[int]]:
     return packs
 
 
-def _join(conversations: list[Conversation], *, length: int, pad_id: int) -> Row:
+def name_sources(sources: list[str]) -> list[str]:
+    """Every source's name in order; beyond MAX_SOURCES the most frequent ones and, last, OTHERS."""
+    counts = Counter(sources)
+    if len(counts) <= MAX_SOURCES:
+        return sorted(counts)
+    frequent = sorted(counts.keys() - {OTHERS}, key=lambda name: (-counts[name], name))
+    return [*sorted(frequent[: MAX_SOURCES - 1]), OTHERS]
+
+
+def _join(conversations: list[Conversation], *, source_numbers: dict[str, int], length: int, pad_id: int) -> Row:
     ids, mask = np.full(length, pad_id, dtype=np.int64), np.zeros(length, dtype=np.uint8)
+    sources = np.zeros(length, dtype=np.int64)
     filled = 0
     for conversation in conversations:
         end = filled + len(conversation.ids)
         ids[filled:end], mask[filled:end] = conversation.ids, conversation.loss_mask
+        sources[filled:end] = source_numbers.get(conversation.source, len(source_numbers) - 1)
         filled = end
-    return Row(ids, mask, num_valid=filled)
+    return Row(ids, mask, num_valid=filled, sources=sources)

@@ -13,12 +13,17 @@ MAX_LINE_BYTES = 16 * 2**20
 
 def read_conversations(path: Path) -> list[list[dict]]:
     """All conversations of a file, in order."""
+    return [messages for messages, _ in read_with_sources(path)]
+
+
+def read_with_sources(path: Path) -> list[tuple[list[dict], str]]:
+    """All conversations of a file, in order, each with its `source` field or else the file's name."""
     if not path.is_file():
         raise ValueError(f"{path} is no file: name a .jsonl or .json file of conversations")
     conversations = []
     for where, record in _records(path):
         try:
-            conversations.append(to_messages(record))
+            conversations.append((to_messages(record), _source(record) or path.stem))
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
     if not conversations:
@@ -49,6 +54,12 @@ def to_messages(record: object) -> list[dict]:
         f"fields {', '.join(record) or '(none)'} are none of messages, instruction/output, prompt/completion, "
         "question/answer"
     )
+
+
+def _source(record: object) -> str:
+    """What a record says of where it comes from; empty when it says nothing."""
+    source = record.get("source") if isinstance(record, dict) else None
+    return source if isinstance(source, str) else ""
 
 
 def _records(path: Path) -> Iterator[tuple[str, object]]:

@@ -15,6 +15,8 @@ class Rows(Protocol):
 
     rows_per_epoch: int
     sequence_length: int
+    source_names: list[str]
+    """By number: what `Row.sources` counts through."""
 
     @property
     def fingerprint(self) -> str:
@@ -63,5 +65,5 @@ class Loader:
         for microbatch in range(self.num_microbatches):
             first = step * self.config.sequences_per_step + (microbatch * self.world_size + self.rank) * size
             rows = [self.rows.read(sample) for sample in range(first, first + size)]
-            batches.append(collate(rows, end_of_text_id=self.end_of_text_id))
+            batches.append(collate(rows, end_of_text_id=self.end_of_text_id, first_sample=first))
         return batches

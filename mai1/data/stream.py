@@ -21,6 +21,7 @@ class TokenStream:
         self._lengths = np.concatenate([shard.lengths for shard in shards]).astype(np.int64)
         self._first_document = np.cumsum([0] + [shard.num_documents for shard in shards])
         self.num_tokens = int(self._lengths.sum())
+        self.source_names = [shard.stem.name for shard in shards]
         self.rows_per_epoch = (self.num_tokens - 1) // sequence_length
         if self.rows_per_epoch < 1:
             raise ValueError(
@@ -41,8 +42,8 @@ class TokenStream:
         epoch, place = divmod(sample, self.rows_per_epoch)
         documents, ends, windows = self._epoch_order(epoch)
         start = int(windows[place]) * self.sequence_length
-        ids = self._read_span(documents, ends, start, self.sequence_length + 1)
-        return Row(ids, np.ones(len(ids), dtype=np.uint8), num_valid=len(ids))
+        ids, sources = self._read_span(documents, ends, start, self.sequence_length + 1)
+        return Row(ids, np.ones(len(ids), dtype=np.uint8), num_valid=len(ids), sources=sources)
 
     def _make_epoch_order(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Documents in this epoch's order, where each ends in the stream, and the order of the windows."""
@@ -50,17 +51,21 @@ class TokenStream:
         documents = generator.permutation(len(self._lengths))
         return documents, np.cumsum(self._lengths[documents]), generator.permutation(self.rows_per_epoch)
 
-    def _read_span(self, documents: np.ndarray, ends: np.ndarray, start: int, count: int) -> np.ndarray:
-        ids = np.empty(count, dtype=np.int64)
+    def _read_span(
+        self, documents: np.ndarray, ends: np.ndarray, start: int, count: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`count` ids of the stream from `start` on, and the shard each is from."""
+        ids, sources = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
         filled, place = 0, int(np.searchsorted(ends, start, side="right"))
         while filled < count:
-            document = self._document(int(documents[place]))
+            shard, document = self._document(int(documents[place]))
             skip = start + filled - (int(ends[place]) - len(document))
             part = document[skip : skip + count - filled]
-            ids[filled : filled + len(part)] = part
+            ids[filled : filled + len(part)], sources[filled : filled + len(part)] = part, shard
             filled, place = filled + len(part), place + 1
-        return ids
+        return ids, sources
 
-    def _document(self, number: int) -> np.ndarray:
+    def _document(self, number: int) -> tuple[int, np.ndarray]:
+        """Its shard and its ids."""
         shard = int(np.searchsorted(self._first_document, number, side="right")) - 1
-        return self.shards[shard].document(number - int(self._first_document[shard]))
+        return shard, self.shards[shard].document(number - int(self._first_document[shard]))

@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from mai1.report.affinity import affinity
+from mai1.report.alarms import alarms
 from mai1.report.curves import losses, pace, sources
 from mai1.report.dataset import dataset
 from mai1.report.experts import experts
@@ -27,7 +29,9 @@ def build_report(run_directory: Path) -> Path:
         "Overview": lambda: overview(records, ancestors),
         "Loss": lambda: losses(records, ancestors),
         "Pace": lambda: pace(records),
+        "Alarms": lambda: alarms(records),
         "Expert load": lambda: experts(records),
+        "Sources and experts": lambda: affinity(records),
         "Held-out text by source": lambda: sources(records),
         "Data": lambda: dataset(records, ancestors),
         "Samples": lambda: samples(records),

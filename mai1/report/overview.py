@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from mai1.report.alarms import alarm_counts
 from mai1.report.markup import Markup, element, escape, join
 from mai1.report.records import RunRecords, column, last_value, mapping, number
 from mai1.report.scales import compact, fixed, grouped, percent
@@ -11,7 +12,9 @@ from mai1.report.scales import compact, fixed, grouped, percent
 LINKS = {
     "loss": "loss",
     "pace": "pace",
+    "alarms": "alarms",
     "experts": "experts",
+    "affinity": "sources and experts",
     "sources": "sources",
     "data": "data",
     "samples": "samples",
@@ -61,7 +64,14 @@ def _tiles(records: RunRecords) -> list[Markup]:
         _tile("Tokens / s", compact(_median(train, "tokens_per_s")), f"last {compact(throughput)}"),
         _tile("MFU", percent(_median(train, "mfu")), f"last {percent(last_value(train, 'mfu'))}"),
         _tile("Parameters", compact(total), f"{compact(active)} active ({percent(active, total)})"),
+        *_alarm_tile(train),
     ]
+
+
+def _alarm_tile(train: list[dict[str, Any]]) -> list[Markup]:
+    """How many alarms hold now; nothing for records that do not tell."""
+    counts = alarm_counts(train)
+    return [_tile("Alarms", str(counts[0] or "none"), f"now; {counts[1]:,} earlier")] if counts else []
 
 
 def _tile(name: str, value: str, *under: str) -> Markup:

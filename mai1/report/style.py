@@ -23,7 +23,7 @@ nav { display: flex; flex-wrap: wrap; gap: 4px 18px; margin-top: 22px; font-size
 .caption, .quiet, .absent, .subtitle, figcaption span { color: var(--quiet); }
 .caption, .absent { font-size: 13.5px; } .subtitle { margin: 6px 0 0; }
 .note { font-size: 13.5px; border-left: 3px solid var(--l1); padding: 2px 12px; margin: 16px 0 0; max-width: none; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(134px, 1fr)); gap: 22px 20px; margin: 30px 0 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(120px, 1fr)); gap: 22px 18px; margin: 30px 0 0; }
 .tiles dt { font-size: 12.5px; color: var(--quiet); }
 .tiles dd { margin: 0; font-variant-numeric: tabular-nums; }
 .tiles .value { font-size: 25px; line-height: 1.25; font-weight: 600; letter-spacing: -.02em; }
@@ -42,6 +42,7 @@ svg text { font-size: 11px; fill: var(--quiet); font-variant-numeric: tabular-nu
 .cross, .cell { visibility: hidden; fill: none; stroke: var(--quiet); }
 .cell { stroke: var(--ink); stroke-width: 1.5; } .on .cross, .on .cell { visibility: visible; }
 .spark { width: 120px; }
+.map rect { stroke: var(--paper); stroke-width: .6; } .map rect:hover { stroke: var(--ink); stroke-width: 1.5; }
 .bars { max-width: 900px; margin: 8px 0; } .bar:hover { opacity: .8; } .bar { stroke: var(--paper); }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 16px; font-size: 12.5px; color: var(--quiet); margin: 6px 0; }
 .legend i { display: inline-block; width: 12px; height: 3px; border-radius: 2px; margin-right: 6px;

@@ -68,10 +68,46 @@ def shade_of(ratios: np.ndarray) -> np.ndarray:
     return np.rint((position + 1) / 2 * (NUM_SHADES - 1)).astype(int)
 
 
-def heat_legend() -> Markup:
-    """The colours of a heat map with the ratios they stand for."""
+def ratio_map(
+    ratios: np.ndarray, names: list[str], *, tips: list[list[str]] | None, x_label: str, width: int = 560
+) -> Markup:
+    """Named rows of ratios `[rows, columns]` against 1 in the middle of the colours; a NaN leaves its cell empty.
+
+    With `tips` each cell says its own under the pointer; without, cells of one colour are one path and the page is light.
+    """
+    row_height, name_width = 19, 98
+    num_rows, num_columns = ratios.shape
+    x = np.linspace(name_width, width - MARGIN_RIGHT, num_columns + 1)
+    y = row_height * np.arange(num_rows + 1.0)
+    shades = np.where(np.isnan(ratios), -1, shade_of(ratios))
+    labels = (
+        element("text", _cut(name, 15), x=name_width - 7, y=f"{middle:.1f}", dy="0.32em", text_anchor="end")
+        for name, middle in zip(names, y + row_height / 2, strict=False)
+    )
+    ticks = (
+        element(
+            "text", f"{tick:.0f}", x=f"{(x[int(tick)] + x[int(tick) + 1]) / 2:.1f}", y=y[-1] + 15, text_anchor="middle"
+        )
+        for tick in whole_ticks(0, num_columns - 1, target=8)
+    )
+    if tips is None:
+        cells = [path for shade in range(NUM_SHADES) if (path := _shade(shades, shade, x, y))]
+    else:
+        cells = [_cell(shades[row, at], tips[row][at], x[at : at + 2], y[row]) for row, at in np.argwhere(shades >= 0)]
+    height = round(y[-1]) + MARGIN_BOTTOM
+    axis = element("text", x_label, x=(name_width + width) / 2, y=height - 3, text_anchor="middle")
+    return element("svg", *cells, *labels, *ticks, axis, viewBox=f"0 0 {width} {height}", class_="map", role="img")
+
+
+def _cell(shade: int, tip: str, sides: np.ndarray, top: float) -> Markup:
+    box = {"x": f"{sides[0]:.2f}", "y": f"{top:.1f}", "width": f"{sides[1] - sides[0]:.2f}", "height": 19}
+    return element("rect", element("title", tip), **box, class_=f"h{shade}", data_tip=tip)
+
+
+def heat_legend(middle: str = "uniform") -> Markup:
+    """The colours of a heat map with the ratios they stand for, `middle` being 1."""
     cells = [element("i", class_=f"h{shade}") for shade in range(NUM_SHADES)]
-    labels = element("span", "≤ ¼×"), element("span", "½×"), element("span", "uniform"), element("span", "2×")
+    labels = element("span", "≤ ¼×"), element("span", "½×"), element("span", middle), element("span", "2×")
     scale = element("span", *labels, element("span", "≥ 4×"), class_="scale")
     return element("div", element("span", *cells, class_="cells"), scale, class_="heat-legend")
 

@@ -6,13 +6,11 @@ This is the only room that imports wandb, and only when it is turned on.
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 import torch
-
-from mai1.model.moe.balance import LoadFigures
 
 # Dense peak in bf16, FLOP/s, from the makers' data sheets.
 GPU_PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "GH200": 989e12, "A100": 312e12, "B200": 2250e12, "GB200": 2500e12}
@@ -49,6 +47,11 @@ class MetricsLog:
         self._file.flush()
         if self._wandb is not None:
             self._wandb.log(_flatten(record), step=record["step"])
+
+    def alert(self, message: str) -> None:
+        """A message that reaches people who are not looking: through wandb, where it is online."""
+        if self._wandb is not None and not self._wandb.offline:
+            self._wandb.alert(title="mai1 alarm", text=message, wait_duration=0)
 
     def close(self) -> None:
         """Finish both."""
@@ -99,6 +102,8 @@ def _flatten(record: dict, prefix: str = "") -> dict:
     for key, value in record.items():
         if isinstance(value, dict):
             flat |= _flatten(value, f"{prefix}{key}/")
+        elif isinstance(value, list) and all(isinstance(item, dict) for item in value):
+            flat[prefix + key] = len(value)  # alarms: a curve of how many there are
         elif isinstance(value, list):
             flat |= {f"{prefix}{key}/{i}": item for i, item in enumerate(value)}
         else:
@@ -146,8 +151,3 @@ def peak_flops(device: torch.device) -> float:
         matrix @ matrix
         best = min(best, time.perf_counter() - started)
     return 2 * size**3 / best
-
-
-def load_record(figures: dict[int, LoadFigures]) -> dict:
-    """Expert load of every MoE layer for a record."""
-    return {str(layer): asdict(figure) for layer, figure in figures.items()}

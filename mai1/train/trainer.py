@@ -18,10 +18,12 @@ from mai1.data.loader import Loader
 from mai1.dist import World, sum_over_ranks, sum_tensor_over_ranks
 from mai1.engine.engine import Engine
 from mai1.evaluate.heldout import heldout_losses, mean_loss
-from mai1.loss import StepTotals, compute_losses
-from mai1.model.moe.balance import BalanceConfig, BalanceMethod, load_figures, update_selection_bias
+from mai1.loss import LossConfig, StepTotals, as_totals, compute_losses, count_totals, counted_tokens
+from mai1.model.moe.balance import BalanceConfig, BalanceMethod, update_selection_bias
 from mai1.optim.adamw import OptimConfig
-from mai1.train.metrics import MetricsLog, Speed, load_record
+from mai1.train.expert_figures import ChoiceCounter
+from mai1.train.metrics import Speed
+from mai1.train.step_log import StepFigures, StepLog
 from mai1.train.stop import StopRequest
 
 
@@ -37,6 +39,8 @@ class TrainConfig:
     """Held-out rows per source, evenly taken; 0 takes all."""
     stop_after_steps: int = 0
     """Stop, saved and resumable, after this many steps of this launch; 0 runs to the end. For queues with a time limit."""
+    self_check: bool = True
+    """Before the first step of each launch, show that experts, balancing and document isolation are right, or end the run."""
 
     def __post_init__(self) -> None:
         for key in ("steps", "log_every", "heldout_every"):
@@ -45,20 +49,6 @@ class TrainConfig:
         for key in ("heldout_rows", "stop_after_steps"):
             if getattr(self, key) < 0:
                 raise ValueError(f"train.{key}={getattr(self, key)} must not be negative")
-
-
-@dataclass(slots=True)
-class StepFigures:
-    """What one optimizer step did, over all ranks."""
-
-    loss: float
-    language_loss: float
-    z_loss: float
-    balance_loss: float
-    grad_norm: float
-    learning_rate: float
-    num_tokens: int
-    tokens_per_expert_LE: torch.Tensor
 
 
 @dataclass(kw_only=True)
@@ -70,13 +60,14 @@ class Trainer:
     heldout: list[HeldoutSource]
     config: TrainConfig
     optim: OptimConfig
+    loss: LossConfig
     balance: BalanceConfig
     checkpoints: CheckpointConfig
     checkpoint_folder: Path
     files: ModelFiles
     expert_parallel: int
     speed: Speed
-    log: MetricsLog | None
+    log: StepLog | None
     """On rank 0 only."""
     stop: StopRequest
     state: TrainerState
@@ -93,77 +84,60 @@ class Trainer:
         self.speed.start(self.state.tokens)
         with progress_bar(self.config.steps, first, disable=not self.world.is_main) as bar:
             while self.state.step < last and not is_stopping:
-                figures, is_stopping = self.train_step(self.state.step)
-                self.state.step += 1
+                step = self.state.step + 1
+                is_logged = step % self.config.log_every == 0 or step == last
+                figures, is_stopping = self.train_step(self.state.step, is_logged=is_logged)
+                self.state.step = step
                 self.state.tokens += figures.num_tokens
                 self.state.seconds = time.monotonic() - started
-                is_last = self.state.step == last or is_stopping
+                is_last = step == last or is_stopping
                 bar.update()
-                if self.state.step % self.config.log_every == 0 or is_last:
-                    self.record(figures, bar)
-                if self.state.step % self.config.heldout_every == 0 or self.state.step == self.config.steps:
+                if self.log is not None and (is_logged or is_last):
+                    self.log.write(figures, self.state, speed=self.speed.read(self.state.tokens), bar=bar)
+                if step % self.config.heldout_every == 0 or step == self.config.steps:
                     self.evaluate()
-                if self.state.step % self.checkpoints.every_steps == 0 or is_last:
+                if step % self.checkpoints.every_steps == 0 or is_last:
                     self.save()
         return self.state.step >= self.config.steps
 
-    def train_step(self, step: int) -> tuple[StepFigures, bool]:
+    def train_step(self, step: int, *, is_logged: bool = False) -> tuple[StepFigures, bool]:
         """One optimizer step: every microbatch forward and backward, clip, update, move the selection bias.
 
-        The second value says whether any rank was asked to stop.
+        A step that will be logged also counts where the choices of each source went. The second value says whether any
+        rank was asked to stop.
         """
         batches = self.loader.microbatches(step)
-        totals = self._totals(batches)
+        totals, last_load_LE = self._totals(batches), self._last_load()
         learning_rate = self.optim.learning_rate_at(step, steps=self.config.steps)
-        sums, tokens_per_expert_LE, grad_norm = torch.zeros(4, dtype=torch.float64), 0, None
+        sums = torch.zeros(5, dtype=torch.float64, device=self.world.device)
+        tokens_per_expert_LE, grad_norm = 0, None
+        counter = self._choice_counter() if is_logged else None
         for batch in batches:
             batch = batch.to(self.world.device)
             output = self.engine.model(
-                batch.tokens_BT, positions_BT=batch.positions_BT, segments_BT=batch.isolating_segments_BT
+                batch.tokens_BT,
+                positions_BT=batch.positions_BT,
+                segments_BT=batch.isolating_segments_BT,
+                counted_BT=counted_tokens(batch, self.balance.counted),
+                samples_B=batch.samples_B,
             )
-            losses = compute_losses(output, batch, balance=self.balance, totals=totals)
+            losses = compute_losses(
+                output, batch, loss=self.loss, balance=self.balance, totals=totals, last_load_LE=last_load_LE
+            )
             self.engine.backward(losses.total)
             grad_norm = self.engine.step(learning_rate)
-            parts = (losses.total, losses.language, losses.router_z, losses.balance)
-            sums += torch.stack([part.detach() for part in parts]).double().cpu()
+            parts = (losses.total, losses.language, losses.mtp, losses.router_z, losses.balance)
+            sums += torch.stack([part.detach() for part in parts])
             tokens_per_expert_LE += torch.stack([r.tokens_per_expert_E for r in output.routings.values()])
+            if counter is not None:
+                counter.add(output.routings.values(), batch.sources_BT)
         sum_tensor_over_ranks(tokens_per_expert_LE, self.world)
         self._balance_experts(tokens_per_expert_LE)
         *means, asked_to_stop = sum_over_ranks([*sums.tolist(), float(bool(self.stop))], self.world)
-        figures = StepFigures(*means, grad_norm, learning_rate, int(totals.num_tokens), tokens_per_expert_LE)
+        choices = counter.over_ranks(self.world, expert_parallel=self.expert_parallel) if counter else None
+        figures = StepFigures(*means, grad_norm, learning_rate, int(totals.num_tokens), tokens_per_expert_LE, choices)
         self._refuse_divergence(figures, step)
         return figures, asked_to_stop > 0
-
-    def record(self, figures: StepFigures, bar: tqdm) -> None:
-        """One line of metrics, on rank 0."""
-        if self.log is None:
-            return
-        layers = self.engine.model.moe_layers()
-        loads = dict(zip(layers, map(load_figures, figures.tokens_per_expert_LE), strict=True))
-        speed = self.speed.read(self.state.tokens)
-        self.log.write(
-            {
-                "kind": "train",
-                "step": self.state.step,
-                "tokens": self.state.tokens,
-                "loss": figures.loss,
-                "lm_loss": figures.language_loss,
-                "z_loss": figures.z_loss,
-                "balance_loss": figures.balance_loss,
-                "lr": figures.learning_rate,
-                "grad_norm": figures.grad_norm,
-                **speed,
-                "seconds": self.state.seconds,
-                "layers": load_record(loads),
-            }
-        )
-        bar.set_postfix(
-            refresh=sys.stderr.isatty(),
-            loss=f"{figures.language_loss:.3f}",
-            tok_s=f"{speed['tokens_per_s']:,.0f}",
-            mfu=f"{speed['mfu']:.0%}",
-            max_violation=f"{max(load.max_violation for load in loads.values()):.2f}",
-        )
 
     def evaluate(self) -> None:
         """Held-out loss of every source, logged on rank 0; the time it takes is not training time."""
@@ -179,7 +153,7 @@ class Trainer:
         )
         mean = mean_loss(losses)
         if self.log is not None:
-            self.log.write(
+            self.log.metrics.write(
                 {
                     "kind": "heldout",
                     "step": self.state.step,
@@ -200,14 +174,30 @@ class Trainer:
         save_checkpoint(directory, self.engine, self.state, files=self.files, expert_parallel=self.expert_parallel)
         if self.world.is_main:
             prune(self.checkpoint_folder, keep=self.checkpoints.keep)
+        if self.log is not None:
+            self.log.drift.restart()
         self.speed.pause(time.perf_counter() - paused)
 
+    def _choice_counter(self) -> ChoiceCounter:
+        layers = self.engine.model.moe_layers()
+        num_experts = next(iter(layers.values())).router.weight.shape[0]
+        num_sources = len(self.loader.rows.source_names)
+        return ChoiceCounter(
+            num_layers=len(layers), num_sources=num_sources, num_experts=num_experts, device=self.world.device
+        )
+
     def _totals(self, batches: list[Batch]) -> StepTotals:
-        num_targets = sum(float(batch.loss_mask_BT.sum()) for batch in batches)
-        num_tokens = sum(float((batch.segments_BT >= 0).sum()) for batch in batches)
-        return StepTotals(*sum_over_ranks([num_targets, num_tokens], self.world))
+        num_mtp_layers = self.engine.model.config.num_mtp_layers
+        counts = count_totals(batches, counted=self.balance.counted, num_mtp_layers=num_mtp_layers)
+        return as_totals(sum_over_ranks(counts, self.world))
+
+    def _last_load(self) -> torch.Tensor | None:
+        load = self.state.tokens_per_expert
+        return torch.tensor(load, device=self.world.device) if load else None
 
     def _balance_experts(self, tokens_per_expert_LE: torch.Tensor) -> None:
+        """Once a step, with the counts of all ranks: move the selection bias, keep the load for the next step's loss."""
+        self.state.tokens_per_expert = tokens_per_expert_LE.tolist()
         if self.balance.method is BalanceMethod.bias:
             for layer, counts_E in zip(self.engine.model.moe_layers().values(), tokens_per_expert_LE, strict=True):
                 update_selection_bias(layer.router, counts_E, rate=self.balance.bias_rate)

@@ -47,6 +47,13 @@ def test_a_batch_equals_a_loop_over_tokens():
     assert batch.loss_mask_BT.dtype is torch.float32 and batch.positions_BT.min() >= 0
 
 
+def test_tokens_keep_the_source_they_were_read_from():
+    mixed, same, untold = make_row([9, 1, 2, 3]), make_row([9, 1, 2, 3]), make_row([9, 1, 2, 3])
+    mixed.sources, same.sources = np.array([4, 4, 7, 5]), 3
+    batch = collate([mixed, same, untold], end_of_text_id=END)
+    assert batch.sources_BT.tolist() == [[4, 4, 7], [3, 3, 3], [0, 0, 0]] and batch.sources_BT.dtype is torch.int64
+
+
 @pytest.mark.parametrize(("name", "is_packed"), [(n, n != "one_document") for n in ROWS if n != "padding_alone"])
 def test_only_rows_of_one_whole_document_need_no_isolation(name: str, is_packed: bool):
     batch = collate([ROWS["one_document"], ROWS[name]], end_of_text_id=END)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mai1.data.batch import collate
-from mai1.data.conversations import Conversation, PackedConversations, pack_best_fit
+from mai1.data.conversations import MAX_SOURCES, OTHERS, Conversation, PackedConversations, name_sources, pack_best_fit
 
 END, PAD = 1000, 1001
 
@@ -87,6 +87,29 @@ def test_conversations_of_a_row_are_isolated_from_each_other():
             assert len(set(tokens[inside].tolist()) - {END}) <= 1
             assert positions[inside].tolist() == list(range(int(inside.sum())))
         assert (segments[tokens == PAD] == -1).all()
+
+
+def test_every_id_keeps_the_source_of_its_conversation():
+    conversations = make_conversations(SIZES)
+    for number, conversation in enumerate(conversations):
+        conversation.source = f"file {number % 3}"
+    rows = PackedConversations(conversations, sequence_length=15, seed=0, pad_id=PAD)
+    assert rows.source_names == ["file 0", "file 1", "file 2"]
+    for row in rows.rows:
+        known = [(i, s) for i, s in zip(row.ids[: row.num_valid], row.sources, strict=False) if i != END]
+        assert known and all(source == number % 3 for number, source in known)
+
+
+def test_the_rarest_of_too_many_sources_go_together():
+    names = [f"s{number:02}" for number in range(MAX_SOURCES)]
+    assert name_sources(names[::-1]) == names
+    many = [*names, OTHERS, "one too many", *names[2:]]
+    kept = name_sources(many)
+    assert kept == [*sorted([*names[2:], "one too many"]), OTHERS] and len(kept) == MAX_SOURCES
+    conversations = [Conversation([END, 1], [0, 1], source) for source in many]
+    rows = PackedConversations(conversations, sequence_length=1, seed=0, pad_id=PAD)
+    found = sorted(int(row.sources[0]) for row in rows.rows)
+    assert found == sorted(kept.index(source) if source in kept else MAX_SOURCES - 1 for source in many)
 
 
 def test_each_epoch_reads_every_row_once_in_another_order():

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from mai1.data import instructions
-from mai1.data.instructions import read_conversations, to_messages
+from mai1.data.instructions import read_conversations, read_with_sources, to_messages
 
 ASK, ANSWER = {"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}
 
@@ -101,3 +101,11 @@ def test_published_instruction_files_are_read_whole(name: str, count: int):
     conversations = read_conversations(SHARED / name)
     assert len(conversations) == count
     assert all([m["role"] for m in talk] == ["user", "assistant"] for talk in conversations)
+
+
+def test_a_conversation_is_from_its_source_field_or_else_its_file(tmp_path: Path):
+    fields = [{"source": "manuals"}, {}, {"source": ""}, {"source": 7}]
+    records = [{"prompt": "a", "completion": "b"} | field for field in fields]
+    path = write(tmp_path, "mine.jsonl", "".join(json.dumps(record) + "\n" for record in records))
+    assert [source for _, source in read_with_sources(path)] == ["manuals", "mine", "mine", "mine"]
+    assert [messages for messages, _ in read_with_sources(path)] == read_conversations(path)

@@ -23,7 +23,9 @@ def samples_of_step(step: int, *, world_size: int, microbatch: int) -> list[int]
         for rank in range(world_size)
     ]
     assert {len(batches) for batches in ranks} == {16 // (microbatch * world_size)}
-    return [int(i) for batches in zip(*ranks, strict=True) for batch in batches for i in batch.tokens_BT[:, 0]]
+    batches = [batch for batches in zip(*ranks, strict=True) for batch in batches]
+    assert all(torch.equal(batch.samples_B, batch.tokens_BT[:, 0]) for batch in batches)  # every row knows its number
+    return [int(sample) for batch in batches for sample in batch.samples_B]
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])
@@ -55,4 +57,5 @@ def test_a_batch_moved_to_a_device_keeps_every_field():
     moved = batch.to(torch.device("meta"))
     assert moved.is_packed is batch.is_packed is True
     for name in Batch.__slots__[:-1]:
-        assert getattr(moved, name).device.type == "meta" and getattr(moved, name).shape == (2, 4)
+        shape = (2,) if name.endswith("_B") else (2, 4)
+        assert getattr(moved, name).device.type == "meta" and getattr(moved, name).shape == shape

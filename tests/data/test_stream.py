@@ -74,6 +74,14 @@ def test_rows_are_all_targets(tmp_path: Path):
     assert row.num_valid == LENGTH + 1 and row.loss_mask.tolist() == [1] * (LENGTH + 1)
 
 
+def test_every_id_is_told_by_the_shard_it_was_read_from(tmp_path: Path):
+    stream = TokenStream(write_shards(tmp_path), sequence_length=LENGTH, seed=3)
+    assert stream.source_names == ["a", "b"]
+    rows = [stream.read(i) for i in range(2 * stream.rows_per_epoch)]
+    assert all((row.sources == (row.ids >= 48)).all() for row in rows)  # the documents of shard a hold ids 0 to 47
+    assert any(len(set(row.sources.tolist())) == 2 for row in rows)
+
+
 def test_the_fingerprint_names_the_data_the_length_and_the_seed(tmp_path: Path):
     shards = write_shards(tmp_path)
     other = write_shards(tmp_path / "other", sizes=(5, 1, 30, 12, 2, 9, 17, 1, 2, 43))

@@ -1,6 +1,7 @@
 """Writes small run directories of known content for the report's tests."""
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,36 @@ def write_data(directory: Path) -> Path:
 
 
 def train_record(step: int) -> dict[str, Any]:
-    """One logged training step; expert 0 gets twice what it should."""
+    """One logged training step; expert 0 gets twice what it should, and expert 2 is only for code."""
     layer = {"load": [0.5, 0.25, 0.25, 0.0], "entropy": 1.25, "max_violation": 1.0, "dead_experts": 1}
+    layer |= {"router_drift": 0.125 * (step % 4), "bias_drift": 0.01, "dropped": 40, "dropped_share": 0.0625}
+    layer |= {"rank_imbalance": 0.75}
+    layer["sources"] = {
+        "docs": {"choices": 400, "load": [0.75, 0.25, 0.0, 0.0]},
+        "code": {"choices": 200, "load": [0.0, 0.25, 0.75, 0.0]},
+    }
     losses = {"loss": 6.0 - 0.1 * step, "lm_loss": 5.9 - 0.1 * step, "z_loss": 0.01, "balance_loss": 0.0}
     pace = {"lr": 0.001, "grad_norm": 1.0 + step, "tokens_per_s": 9000.0, "mfu": 0.3125, "step_s": 0.9}
-    return {"kind": "train", "step": step, "tokens": 8192 * step, **losses, **pace, "layers": {"1": layer, "2": layer}}
+    layers = {"1": layer, "2": deepcopy(layer)}
+    alarms = [alarm("2", "dead_experts", 1.0, 1)] * (step >= 4)
+    alarms += [alarm("1", "max_violation", 2.0 + 0.25 * step, 2.0)] * (step in (1, 2, 4))
+    told = {"layers": layers, "alarms": alarms}
+    return {"kind": "train", "step": step, "tokens": 8192 * step, **losses, **pace, **told}
+
+
+def alarm(layer: str, figure: str, value: float, threshold: float) -> dict[str, Any]:
+    """One entry of a record's alarms."""
+    key, mend = f"alarms.{figure}", f"do something about {figure}"
+    return {"layer": layer, "figure": figure, "value": value, "key": key, "threshold": threshold, "mend": mend}
+
+
+def old_train_record(step: int) -> dict[str, Any]:
+    """The same step as runs recorded it that knew load, entropy, violation and dead experts alone."""
+    record = train_record(step)
+    del record["alarms"]
+    known = ("load", "entropy", "max_violation", "dead_experts")
+    record["layers"] = {name: {key: layer[key] for key in known} for name, layer in record["layers"].items()}
+    return record
 
 
 def heldout_record(step: int, loss: float) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 
 from mai1.report.build import build_report
 from mai1.report.records import newest_of_each_step, read_run
+from tests.report.conftest import heldout_record, old_train_record, train_record, write_lines
 
 LINE_FILES = ["metrics.jsonl", "samples.jsonl"]
 FILES = ["run.json", "baselines.json", "answers.json", "parity.json", "environment.json", *LINE_FILES]
@@ -59,8 +60,8 @@ def replaced(value: Any, strange: Any, depth: int) -> list[Any]:
 def test_the_headline_states_the_newest_figures(finished_run: Path) -> None:
     text = page_of(finished_run)
     values = re.findall(r'<span class="value">([^<]*)', text)
-    assert values == ["6", "3.457", "1.988", "5.300", "9k", "31.2%", "1.41B"]
-    assert "49.2k tokens" in text and "212M active (15.0%)" in text
+    assert values == ["6", "3.457", "1.988", "5.300", "9k", "31.2%", "1.41B", "1"]
+    assert "49.2k tokens" in text and "212M active (15.0%)" in text and "now; 2 earlier" in text
 
 
 def test_tables_state_the_recorded_figures(finished_run: Path) -> None:
@@ -74,7 +75,21 @@ def test_tables_state_the_recorded_figures(finished_run: Path) -> None:
     assert ["answer_loss", "4.2500", "2.5000", "-1.7500"] in rows
     assert ["after", "0.7500", "1"] in rows
     assert ["largest difference of a logit", "1.5e-6"] in rows
-    assert ["1", "2.00× (expert 0)", "0.00× (expert 3)", "1.0000", "1.2500", "1", "1"] in rows
+    assert [
+        "1",
+        "2.00× (expert 0)",
+        "0.00× (expert 3)",
+        "1.0000",
+        "1.2500",
+        "1",
+        "1",
+        "0.2500",
+        "6.2%",
+        "0.7500",
+    ] in rows
+    assert ["dead experts", "2", "since 4", "1.000", "alarms.dead_experts=1"] in rows
+    assert ["max violation", "1", "1–2, 4", "3.000", "alarms.max_violation=2"] in rows
+    assert ["1", "code", "2 (3.00×), 1 (1.00×), 0 (0.00×)", "0 (0.00×), 1 (1.00×), 2 (3.00×)", "33.3%"] in rows
 
 
 def test_a_torn_last_line_is_skipped_and_counted(finished_run: Path) -> None:
@@ -96,7 +111,16 @@ def test_the_later_record_of_a_step_wins() -> None:
 
 def test_an_empty_run_says_what_is_absent(tmp_path: Path) -> None:
     text = page_of(tmp_path)
-    for missing in ("no run.json", "No training step", "No expert load", "No samples", "No config.yaml", "parity.json"):
+    for missing in (
+        "no run.json",
+        "No training step",
+        "No expert load",
+        "tell of no alarms",
+        "No load of single sources",
+        "No samples",
+        "No config.yaml",
+        "parity.json",
+    ):
         assert missing in text
 
 
@@ -128,7 +152,7 @@ def test_no_strange_value_stops_the_report(finished_run: Path, name: str, strang
 def test_no_strange_record_stops_the_report(finished_run: Path, name: str, strange: Any) -> None:
     lines = (finished_run / name).read_text().splitlines()
     for record in (json.loads(lines[0]), json.loads(lines[-1])):
-        for copy in replaced(record, strange, depth=3):
+        for copy in replaced(record, strange, depth=6):
             (finished_run / name).write_text("\n".join([*lines, json.dumps(copy), lines[-1], ""]))
             page_of(finished_run)
 
@@ -212,3 +236,56 @@ def test_a_part_that_fails_is_named_and_the_others_stand(finished_run: Path, mon
     text = build_report(finished_run).read_text()
     assert "could not be drawn: RuntimeError: &lt;ink&gt;" in text
     assert 'id="samples"' in text
+
+
+def test_records_without_the_newer_figures_still_give_a_report(finished_run: Path) -> None:
+    newer = page_of(finished_run)
+    write_lines(finished_run / "metrics.jsonl", [*map(old_train_record, range(1, 7)), heldout_record(6, 3.4567)])
+    older = page_of(finished_run)
+    titles = ["Largest violation", "Entropy of the load", "Router drift", "Dropped choices", "Imbalance of ranks"]
+    assert [title in newer for title in titles] == [True] * 5
+    assert [title in older for title in titles] == [True, True, False, False, False]
+    assert "tell of no alarms" in older and "No load of single sources" in older
+    assert ["1", "2.00× (expert 0)", "0.00× (expert 3)", "1.0000", "1.2500", "1", "1"] in rows_of(older)
+
+
+def test_a_run_may_change_from_old_records_to_new_ones(finished_run: Path) -> None:
+    write_lines(finished_run / "metrics.jsonl", [*map(old_train_record, range(1, 4)), *map(train_record, range(4, 7))])
+    text = page_of(finished_run)
+    assert "Router drift" in text and "max violation in layer 1, 4: worst 3" in text
+
+
+def test_what_never_happened_has_no_chart(finished_run: Path) -> None:
+    records = [train_record(step) for step in range(1, 7)]
+    for record in records:
+        record["alarms"] = []
+        for layer in record["layers"].values():
+            layer |= {"dropped": 0, "dropped_share": 0.0}
+            del layer["rank_imbalance"]
+    write_lines(finished_run / "metrics.jsonl", records)
+    text = page_of(finished_run)
+    assert "Dropped choices" not in text and "Imbalance of ranks" not in text
+    assert "no figure of any layer reached its threshold in 6 logged steps" in text
+
+
+def test_the_newest_records_of_a_source_are_added_by_their_choices(finished_run: Path) -> None:
+    records = [train_record(step) for step in range(1, 15)]
+    for record in records:
+        record["layers"] = {"1": record["layers"]["1"]}
+    records[0]["layers"]["1"]["sources"] = {"old": {"choices": 10**9, "load": [0.0, 0.0, 0.0, 1.0]}}  # too long ago
+    records[-1]["layers"]["1"]["sources"]["docs"] = {"choices": 3600, "load": [0.0, 1.0, 0.0, 0.0]}
+    write_lines(finished_run / "metrics.jsonl", records)
+    tips = re.findall(r'data-tip="([^"]*→[^"]*)"', page_of(finished_run))
+    docs = (9 * 400 * 0.25 + 3600) / (9 * 400 + 3600)
+    layer = (9 * 400 * 0.25 + 3600 + 10 * 200 * 0.25) / (9 * 400 + 3600 + 2000)
+    assert f"docs → expert 1: {100 * docs:.1f}% of its choices, {docs / layer:.2f}× the layer&#x27;s share" in tips
+    assert len(tips) == 2 * 3  # nothing went to expert 3
+
+
+def test_one_source_is_not_compared_with_itself(finished_run: Path) -> None:
+    records = [train_record(step) for step in range(1, 3)]
+    for record in records:
+        for layer in record["layers"].values():
+            del layer["sources"]["code"]
+    write_lines(finished_run / "metrics.jsonl", records)
+    assert "All tokens are from one source, docs" in page_of(finished_run)
