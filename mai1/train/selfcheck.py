@@ -1,0 +1,135 @@
+"""Self-check before the first step of a launch: shows what a loss curve would hide for days, or ends the run.
+
+It changes nothing: no random state, weight, buffer, gradient or counter. Cost: all experts of the first and the last MoE
+layer on a few dozen tokens, one short row through the model forward and backward, and a reading of all weights.
+
+Legend: B rows, T positions, D width.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from mai1.data.batch import Batch, Row, collate
+from mai1.dist import World, gather_json
+from mai1.model.moe.balance import BalanceConfig, BalanceMethod
+from mai1.model.moe.layer import MoELayer
+from mai1.model.transformer import MoETransformer
+from mai1.train.selfcheck_balancing import balance_problems, is_balanced
+from mai1.train.selfcheck_experts import copy_problems, dense_problems
+
+SEED = 20260101
+DOCUMENT_TOKENS = 12
+MAX_LEAK = 1e-6
+"""Gradient of what is masked, relative to the largest: it is exactly 0, in every number format."""
+MAX_LISTED = 4
+
+
+def self_check(model: MoETransformer, balance: BalanceConfig, *, end_of_text_id: int, world: World) -> str:
+    """One line that says what holds; RuntimeError on every rank alike when something does not. Every rank must call this."""
+    started, layers = time.perf_counter(), model.moe_layers()
+    problems, largest = [], 0.0
+    with _as_in_evaluation(model):
+        for number in sorted({min(layers), max(layers)}):
+            difference, found = dense_problems(layers[number], seed=SEED + number)
+            largest = max(largest, difference)
+            problems += [f"layer {number}: {text}" for text in found]
+        problems += copy_problems(model, world)
+        for number, layer in layers.items():
+            if is_balanced(balance, layer.router):
+                found = balance_problems(layer.router, balance, world, seed=SEED + number)
+                problems += [f"layer {number}: {text}" for text in found]
+        problems += isolation_problems(model, end_of_text_id=end_of_text_id)
+    of_ranks = gather_json([problems, largest], world)
+    _refuse([found for found, _ in of_ranks])
+    largest = max(difference for _, difference in of_ranks)
+    held = _what_holds(layers[min(layers)], balance, world, largest=largest)
+    return f"self-check: {', '.join(held)} ({time.perf_counter() - started:.2f} s)"
+
+
+def isolation_problems(model: MoETransformer, *, end_of_text_id: int) -> list[str]:
+    """Whether a position of a packed row depends on another document or on what comes after it.
+
+    Seen by the gradient of its hidden state by the embeddings of all positions, which is exactly 0 where nothing flows.
+    Comparing outputs for changed inputs would need a tolerance that hides small leaks in bf16.
+    """
+    batch = _two_documents(model.config.vocab_size, end_of_text_id=end_of_text_id).to(model.embedding.weight.device)
+    embedded: list[torch.Tensor] = []
+    hook = model.embedding.register_forward_hook(lambda module, given, result: embedded.append(result))
+    try:
+        output = model(batch.tokens_BT, positions_BT=batch.positions_BT, segments_BT=batch.isolating_segments_BT)
+    finally:
+        hook.remove()
+    looked_at = DOCUMENT_TOKENS + DOCUMENT_TOKENS // 2  # in the middle of the second document
+    hidden_D = output.hidden_BTD[0, looked_at]
+    direction_D = torch.randn(hidden_D.shape, generator=torch.Generator().manual_seed(SEED)).to(hidden_D)
+    [grad_BTD] = torch.autograd.grad(hidden_D, embedded[0], direction_D)
+    influence_T = grad_BTD[0].abs().amax(-1).double().cpu()
+    influence_T /= influence_T.max()
+    places = {"a token of the document before": slice(0, DOCUMENT_TOKENS), "a later token": slice(looked_at + 1, None)}
+    return [
+        f"a position depends on {what} (influence {float(influence_T[place].max()):.1e} of the largest): attention does not "
+        "keep to earlier tokens of the same document, and what is learned cannot be used to write"
+        for what, place in places.items()
+        if not influence_T[place].max() <= MAX_LEAK
+    ]
+
+
+def _two_documents(vocab_size: int, *, end_of_text_id: int) -> Batch:
+    """A row of two documents of equal length, made as training makes it."""
+    ids = np.random.default_rng(SEED).integers(0, vocab_size - 1, 2 * DOCUMENT_TOKENS + 1)
+    ids += ids >= end_of_text_id  # any id but this one
+    ids[[0, DOCUMENT_TOKENS]] = end_of_text_id
+    return collate([Row(ids, np.ones(len(ids), dtype=np.uint8), num_valid=len(ids))], end_of_text_id=end_of_text_id)
+
+
+@contextmanager
+def _as_in_evaluation(model: MoETransformer) -> Iterator[None]:
+    """Plain routing, with gradients; afterwards the model is in the mode it was in."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.enable_grad():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def _refuse(problems_of_ranks: list[list[str]]) -> None:
+    """RuntimeError that lists each problem once, with the ranks that noticed it."""
+    noticed: dict[str, list[int]] = {}
+    for rank, problems in enumerate(problems_of_ranks):
+        for text in problems:
+            noticed.setdefault(text, []).append(rank)
+    if not noticed:
+        return
+    listed = [f"{_named(ranks, len(problems_of_ranks))}{text}" for text, ranks in list(noticed.items())[:MAX_LISTED]]
+    more = f"; and {len(noticed) - MAX_LISTED} more" if len(noticed) > MAX_LISTED else ""
+    raise RuntimeError(
+        f"the self-check failed and nothing was trained: {'; '.join(listed)}{more}. This is a fault of the program, of the "
+        "machine or of the weights it started from; train.self_check=false trains all the same"
+    )
+
+
+def _named(ranks: list[int], num_ranks: int) -> str:
+    """Which ranks noticed it, unless all did."""
+    if len(ranks) == num_ranks:
+        return ""
+    few = ", ".join(map(str, ranks[:MAX_LISTED])) + ", ..." * (len(ranks) > MAX_LISTED)
+    return f"rank {few}: " if len(ranks) == 1 else f"ranks {few}: "
+
+
+def _what_holds(layer: MoELayer, balance: BalanceConfig, world: World, *, largest: float) -> list[str]:
+    precision = f"{largest:.0e}".replace("e-0", "e-")
+    spread = f" on {world.size} ranks" if world.size > 1 else ""
+    balancing = {BalanceMethod.bias: "balancing moves the router"}.get(balance.method, "balancing gradients right")
+    return [
+        f"{'expert parallel = local' if layer.expert_group is not None else 'dispatch = dense'} to {precision}",
+        f"{len(layer.router.weight)} experts distinct{spread}",
+        balancing if is_balanced(balance, layer.router) else "balancing off",
+        "documents isolated",
+        *["replicas equal"] * (world.size > 1),
+    ]
