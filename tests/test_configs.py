@@ -14,6 +14,7 @@ from mai1.run.config import PretrainConfig, SftConfig
 from mai1.run.evaluate import EvaluateConfig
 from mai1.run.generate import GenerateConfig
 from mai1.run.help import field_notes
+from mai1.run.inspect import InspectConfig
 from tests.model.test_counts import SHAPES, shape
 
 SCHEMAS = {
@@ -22,6 +23,7 @@ SCHEMAS = {
     "sft": SftConfig,
     "generate": GenerateConfig,
     "evaluate": EvaluateConfig,
+    "inspect": InspectConfig,
 }
 NEEDED = {"sft": ["checkpoint.init_from=runs/x"]}
 GROUPS = sorted(path for path in Path("configs").rglob("*.yaml") if path.parent.name != "configs")
@@ -138,7 +140,11 @@ def test_every_yaml_key_is_a_key_of_the_schema(command: str):
         ("train=null", ["train=null"]),
         ("optim.learning_rate=fast", ["optim.learning_rate=fast", "Float"]),
         ("model.tie_embeddings=maybe", ["model.tie_embeddings=maybe", "bool"]),
-        ("balance.method=magic", ["balance.method=magic", "bias, sequence_loss, none"]),
+        ("balance.method=magic", ["balance.method=magic", "bias, switch_loss, sequence_loss, global_loss, none"]),
+        ("balance.counted=words", ["balance.counted=words", "targets, tokens"]),
+        ("routing.choice=magic", ["routing.choice=magic", "token, expert"]),
+        ("routing.capacity=1", ["routing.capacity is no key", "routing.capacity_factor"]),
+        ("routing.jitter=1.5", ["routing.jitter=1.5 must be at least 0 and below 1"]),
         ("model.moe.scores=Sigmoid", ["model.moe.scores=Sigmoid", "softmax, sigmoid"]),
         ("model=huge", ["model=huge", "small", "tiny"]),
         ("experiment=nope", ["experiment=nope", "smoke"]),

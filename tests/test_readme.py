@@ -21,6 +21,7 @@ SMALL = {
     + ["train.steps=2", "samples.questions=2", "sampling.max_new_tokens=4", "train.heldout_rows=2"],
     "generate": ["sampling.max_new_tokens=4"],
     "evaluate": ["sequence_length=64", "rows=1"],
+    "inspect": ["sequence_length=64", "max_tokens=640"],
 }
 
 
@@ -53,4 +54,4 @@ def test_every_command_runs_as_written(tmp_path):
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         ran.append(name)
-    assert ran == ["prepare", "pretrain", "sft", "generate", "evaluate", "checkpoint", "report", "pretrain"]
+    assert ran == ["prepare", "pretrain", "sft", "generate", "evaluate", "inspect", "checkpoint", "report", "pretrain"]

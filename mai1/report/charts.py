@@ -96,7 +96,7 @@ def sparkline(values: np.ndarray, *, width: int = 120, height: int = 22) -> Mark
 
 def axes(frame: Frame, x_label: str) -> Markup:
     """Grid lines, tick labels and the name of the x axis."""
-    bottom, left, right = frame.height - MARGIN_BOTTOM, MARGIN_LEFT, frame.width - MARGIN_RIGHT
+    bottom, left, right = frame.height - MARGIN_BOTTOM, frame.x.start, frame.x.end
     parts: list[Markup] = []
     y_labels = [compact(tick) for tick in frame.y_ticks] if frame.y.logarithmic else tick_labels(frame.y_ticks)
     for value, label in zip(frame.y_ticks, y_labels, strict=True):

@@ -162,11 +162,12 @@ def last_value(records: list[dict[str, Any]], key: str) -> float | None:
 
 
 def _compact_layers(record: dict[str, Any]) -> dict[str, Any]:
-    """Keep expert loads as float32 arrays: a long run holds millions of them."""
+    """Keep loads of experts as float32 arrays: a long run holds millions of them."""
     for layer in mapping(record.get("layers")).values():
-        if isinstance(layer, dict) and isinstance(layer.get("load"), list):
-            load = [number(share) for share in layer["load"]]
-            layer["load"] = np.array([math.nan if share is None else share for share in load], dtype=np.float32)
+        for holder in (layer, *mapping(mapping(layer).get("sources")).values()):
+            if isinstance(holder, dict) and isinstance(holder.get("load"), list):
+                load = [number(share) for share in holder["load"]]
+                holder["load"] = np.array([math.nan if share is None else share for share in load], dtype=np.float32)
     return record
 
 

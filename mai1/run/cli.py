@@ -14,6 +14,7 @@ COMMANDS = {
     "sft": "tune a model on instructions:                                 mai1 sft checkpoint.init_from=runs/first",
     "generate": "continue a prompt or answer a chat:                           mai1 generate checkpoint=runs/first prompt='Once'",
     "evaluate": "held-out loss, and answers to questions:                      mai1 evaluate checkpoint=runs/first",
+    "inspect": "which experts a text goes to, as a page:                      mai1 inspect checkpoint=runs/first",
     "checkpoint": "show, verify, or prove against transformers:                  mai1 checkpoint verify runs/first",
     "report": "write report.html of a run:                                   mai1 report runs/first",
 }

@@ -7,9 +7,12 @@ from mai1.checkpoint.checkpoint import CheckpointConfig
 from mai1.data.loader import BatchConfig
 from mai1.engine.ds_config import EngineConfig
 from mai1.generate.sampling import SamplingConfig
+from mai1.loss import LossConfig
 from mai1.model.moe.balance import BalanceConfig
+from mai1.model.moe.routing_policy import RoutingConfig
 from mai1.model.transformer import ModelConfig
 from mai1.optim.adamw import OptimConfig
+from mai1.train.alarms import AlarmConfig
 from mai1.train.metrics import WandbConfig
 from mai1.train.trainer import TrainConfig
 
@@ -85,6 +88,10 @@ class StageConfig:
     """Rows per step."""
     optim: OptimConfig = field(default_factory=OptimConfig)
     """Optimizer and learning rate."""
+    routing: RoutingConfig = field(default_factory=RoutingConfig)
+    """How tokens and experts find each other in training; the model that comes out is the same kind."""
+    loss: LossConfig = field(default_factory=LossConfig)
+    """What is minimised besides the next token's loss."""
     balance: BalanceConfig = field(default_factory=BalanceConfig)
     """Balancing of the experts."""
     engine: EngineConfig = field(default_factory=EngineConfig)
@@ -97,6 +104,8 @@ class StageConfig:
     """How samples are drawn."""
     samples: SamplesConfig = field(default_factory=SamplesConfig)
     """Samples in the report."""
+    alarms: AlarmConfig = field(default_factory=AlarmConfig)
+    """Thresholds of the experts' figures: one that is reached is said, recorded and shown in the report."""
     wandb: WandbConfig = field(default_factory=WandbConfig)
     """Weights & Biases."""
 

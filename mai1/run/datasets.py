@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mai1.data.conversations import Conversation, PackedConversations
 from mai1.data.heldout import HeldoutSource, count_baselines, heldout_source
-from mai1.data.instructions import read_conversations
+from mai1.data.instructions import read_with_sources
 from mai1.data.loader import Rows
 from mai1.data.shards import Shard
 from mai1.data.stream import TokenStream
@@ -70,11 +70,12 @@ def open_instructions(
     train: Path, heldout: Path | None, tokenizer: Tokenizer, *, sequence_length: int, seed: int, heldout_rows: int
 ) -> StageData:
     """Tokenized conversations; held-out ones also give the held-out loss."""
-    rows = _pack(train, read_conversations(train), tokenizer, sequence_length=sequence_length, seed=seed)
+    rows = _pack(train, read_with_sources(train), tokenizer, sequence_length=sequence_length, seed=seed)
     if heldout is None:
         return StageData(tokenizer, rows, [], [], questions=[])
-    questions = read_conversations(heldout)
-    held = _pack(heldout, questions, tokenizer, sequence_length=sequence_length, seed=seed)
+    asked = read_with_sources(heldout)
+    held = _pack(heldout, asked, tokenizer, sequence_length=sequence_length, seed=seed)
+    questions = [messages for messages, _ in asked]
     check_questions(questions)  # here, where every rank refuses alike, and not when rank 0 asks them
     answer_bytes = sum(len(m["content"].encode()) for q in questions for m in q if m["role"] == "assistant")
     kept = held.rows[: heldout_rows or None]
@@ -88,15 +89,15 @@ def open_instructions(
 
 
 def _pack(
-    path: Path, talks: list[list[dict]], tokenizer: Tokenizer, *, sequence_length: int, seed: int
+    path: Path, talks: list[tuple[list[dict], str]], tokenizer: Tokenizer, *, sequence_length: int, seed: int
 ) -> PackedConversations:
     conversations = []
-    for number, messages in enumerate(talks, start=1):
+    for number, (messages, source) in enumerate(talks, start=1):
         try:
             chat = encode_chat(tokenizer, messages)
         except ValueError as error:
             raise ValueError(f"{path}, conversation {number}: {error}") from None
-        conversations.append(Conversation(chat.ids, chat.loss_mask))
+        conversations.append(Conversation(chat.ids, chat.loss_mask, source))
     return PackedConversations(conversations, sequence_length=sequence_length, seed=seed, pad_id=tokenizer.pad_id)
 
 

@@ -19,13 +19,15 @@ from mai1 import __version__
 from mai1.run.config import StageConfig
 
 # Sections and keys that a resumed run may change; all others decide what is learned.
-FREE_SECTIONS = ("engine", "wandb", "samples", "sampling")
+FREE_SECTIONS = ("engine", "alarms", "wandb", "samples", "sampling")
 FREE_KEYS = (
     "batch.sequences_per_microbatch",
     "train.steps",
     "train.log_every",
     "train.heldout_every",
     "train.stop_after_steps",
+    "train.self_check",
+    "routing.max_rows",
     "checkpoint.every_steps",
     "checkpoint.keep",
     "run.directory",

@@ -65,7 +65,7 @@ def evaluate(config: EvaluateConfig) -> dict:
     directory = resolve_checkpoint(Path(config.checkpoint), key="checkpoint")
     tokenizer, figures = Tokenizer.load(directory), {}
     sources = []
-    data_path = _data_of_run(directory) if config.data == "auto" else config.data
+    data_path = data_of_run(directory) if config.data == "auto" else config.data
     if data_path:
         data = open_pretraining(
             Path(data_path), sequence_length=config.sequence_length, seed=0, heldout_rows=config.rows
@@ -91,7 +91,7 @@ def evaluate(config: EvaluateConfig) -> dict:
     return figures
 
 
-def _data_of_run(checkpoint: Path) -> str:
+def data_of_run(checkpoint: Path) -> str:
     """The prepared data that the checkpoint's run names, if it is still there."""
     facts = checkpoint.parent.parent / "run.json"
     named = json.loads(facts.read_text())["data"] if facts.is_file() else ""

@@ -9,6 +9,7 @@ from mai1.checkpoint.families import family_of
 from mai1.checkpoint.inference import read_model_config, resolve_checkpoint
 from mai1.model.moe.balance import BalanceMethod
 from mai1.model.moe.router import Scores
+from mai1.model.moe.routing_policy import Choice
 from mai1.model.transformer import ModelConfig
 from mai1.run.config import PretrainConfig, SftConfig, StageConfig
 from mai1.run.datasets import StageData, open_instructions, open_pretraining
@@ -88,15 +89,32 @@ def check_stage(stage: Stage, *, world_size: int) -> None:
     family_of(model)
     config.engine.check_topology(world_size=world_size, num_experts=model.moe.num_experts)
     config.batch.microbatches_per_step(world_size)
-    if config.balance.method is BalanceMethod.bias and model.moe.scores is not Scores.sigmoid:
-        raise ValueError(
-            "balance.method=bias needs model.moe.scores=sigmoid, because softmax checkpoints have no place for the "
-            "bias: use balance.method=sequence_loss"
-        )
+    _check_balancing(config, model)
     if config.data.sequence_length > model.max_positions:
         raise ValueError(
             f"data.sequence_length={config.data.sequence_length} must not exceed "
             f"model.max_positions={model.max_positions}: shorten the one or raise the other"
+        )
+
+
+def _check_balancing(config: StageConfig, model: ModelConfig) -> None:
+    method, routing = config.balance.method, config.routing
+    if method is BalanceMethod.bias and model.moe.scores is not Scores.sigmoid:
+        raise ValueError(
+            "balance.method=bias needs model.moe.scores=sigmoid, because softmax checkpoints have no place for the "
+            "bias: use balance.method=global_loss or sequence_loss"
+        )
+    if routing.choice is Choice.expert and model.moe.num_groups > 1:
+        raise ValueError(
+            f"routing.choice=expert has no groups to choose from but model.moe.num_groups={model.moe.num_groups}: "
+            "use routing.choice=token"
+        )
+    by_expert, forced = routing.choice is Choice.expert, routing.forced_balance
+    if (by_expert or forced) and method is not BalanceMethod.none:
+        raise ValueError(
+            f"balance.method={method.value} has nothing to even out with "
+            f"routing.{'choice=expert' if by_expert else 'forced_balance=true'}, which loads every expert alike: "
+            "use balance.method=none"
         )
 
 

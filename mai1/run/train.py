@@ -16,15 +16,17 @@ from mai1.engine.engine import Engine, start_deepspeed
 from mai1.engine.experts import expert_parallel_group
 from mai1.model.flops import count_parameters, training_flops_per_token
 from mai1.model.init import initialize
+from mai1.model.moe.routing_policy import RoutingConfig
 from mai1.model.transformer import MoETransformer
 from mai1.report.build import build_report
-from mai1.run.config import StageConfig
 from mai1.run.datasets import write_baselines
 from mai1.run.directory import claim_run_directory, plain
 from mai1.run.samples import ask_questions, write_continuations
 from mai1.run.stage import Stage, check_stage
 from mai1.tokenizer.huggingface import write_huggingface_files
 from mai1.train.metrics import MetricsLog, Speed, peak_flops
+from mai1.train.selfcheck import self_check
+from mai1.train.step_log import StepLog
 from mai1.train.stop import StopRequest
 from mai1.train.trainer import Trainer
 
@@ -40,9 +42,12 @@ def run_stage(stage: Stage, stop: StopRequest) -> None:
         lock = _on_main_rank(world, lambda: _claim(stage))
         start_deepspeed()
         trainer = _build_trainer(stage, world, stop)
+        if trainer.config.self_check:
+            end_of_text_id = trainer.loader.end_of_text_id
+            world.say(self_check(trainer.engine.model, trainer.balance, end_of_text_id=end_of_text_id, world=world))
         is_done = trainer.fit()
         if trainer.log is not None:
-            trainer.log.close()
+            trainer.log.metrics.close()
         _on_main_rank(world, lambda: _finish(stage, is_done=is_done, step=trainer.state.step))
         if lock is not None:
             lock.close()
@@ -86,6 +91,8 @@ def _build_trainer(stage: Stage, world: World, stop: StopRequest) -> Trainer:
     config, data = stage.config, stage.data
     group = expert_parallel_group(config.engine.expert_parallel)
     model = MoETransformer(stage.model_config, expert_group=group)
+    model.set_routing(config.routing, seed=config.run.seed)
+    warn_of_forced_balance(config.routing, world)
     resume_from = newest_sound_checkpoint(stage.checkpoints, world)  # read when the engine is there to take its moments
     if resume_from is None and stage.init_from is None:
         initialize(model, seed=config.run.seed)
@@ -112,6 +119,7 @@ def _build_trainer(stage: Stage, world: World, stop: StopRequest) -> Trainer:
         heldout=data.heldout,
         config=config.train,
         optim=config.optim,
+        loss=config.loss,
         balance=config.balance,
         checkpoints=config.checkpoint,
         checkpoint_folder=stage.checkpoints,
@@ -121,11 +129,20 @@ def _build_trainer(stage: Stage, world: World, stop: StopRequest) -> Trainer:
             flops_per_token=training_flops_per_token(stage.model_config, context=config.data.sequence_length),
             peak_flops=peak_flops(world.device) * world.size,
         ),
-        log=_open_log(config, state) if world.is_main else None,
+        log=_open_log(stage, state, model) if world.is_main else None,
         stop=stop,
         state=state,
         world=world,
     )
+
+
+def warn_of_forced_balance(routing: RoutingConfig, world: World) -> None:
+    """Nobody trains for days by a setting made for benchmarks without having read this line."""
+    if routing.forced_balance:
+        world.say(
+            "WARNING: routing.forced_balance=true: experts take turns whatever the router says. This measures speed; the "
+            "model it trains is worth nothing"
+        )
 
 
 def _first_state(stage: Stage, world: World) -> TrainerState:
@@ -173,9 +190,17 @@ def _finish(stage: Stage, *, is_done: bool, step: int) -> None:
     print(f"report: {page}\n{ending}", file=sys.stderr, flush=True)
 
 
-def _open_log(config: StageConfig, state: TrainerState) -> MetricsLog:
-    return MetricsLog(
+def _open_log(stage: Stage, state: TrainerState, model: MoETransformer) -> StepLog:
+    config = stage.config
+    metrics = MetricsLog(
         config.run.path, from_step=state.step, wandb=config.wandb, run_name=config.run.name, config=plain(config)
+    )
+    return StepLog(
+        metrics,
+        {layer: moe.router for layer, moe in model.moe_layers().items()},
+        alarms=config.alarms,
+        source_names=stage.data.rows.source_names,
+        expert_parallel=config.engine.expert_parallel,
     )
 
 

@@ -9,7 +9,7 @@ from mai1.report.charts import Line, line_chart
 from mai1.report.markup import element, escape, table
 from mai1.report.scales import MAX_POINTS, compact, linear_ticks, logarithmic_ticks, thin, tick_labels
 from mai1.report.style import DARK_SHADES, LIGHT_SHADES, NUM_SHADES, blend
-from mai1.report.tiles import MAX_COLUMNS, Segment, heat_map, shade_of, stacked_bars
+from mai1.report.tiles import MAX_COLUMNS, Segment, heat_map, ratio_map, shade_of, stacked_bars
 
 
 def parse(markup: str) -> ElementTree.Element:
@@ -61,6 +61,25 @@ def test_a_heat_map_covers_each_cell_exactly_once() -> None:
     boxes = [box.replace("M", "").split("H") for path in paths for box in path.split("Z") if box]
     widths = sum(float(end.split("V")[0]) - float(start.split()[0]) for start, end, _ in boxes)
     assert widths == pytest.approx(8 * (560 - 46 - 10), rel=1e-3)
+
+
+@pytest.mark.parametrize("has_tips", [True, False])
+@pytest.mark.parametrize("num_columns", [1, 7, 256])
+def test_a_map_of_ratios_has_a_cell_for_each_but_those_that_are_no_number(has_tips: bool, num_columns: int) -> None:
+    ratios = np.random.default_rng(0).lognormal(size=(3, num_columns))
+    ratios[:, 0] = np.nan
+    tips = [[f"<{row} {at}>" for at in range(num_columns)] for row in range(3)]
+    drawing = parse(
+        ratio_map(ratios, ["a", '<&"', "a very long name of a source"], tips=tips if has_tips else None, x_label="x")
+    )
+    cells = list(drawing.iter("rect" if has_tips else "path"))
+    if has_tips:
+        assert [cell.get("data-tip") for cell in cells] == [tip for row in tips for tip in row[1:]]
+        area = sum(float(cell.get("width")) for cell in cells)
+    else:
+        boxes = [box for cell in cells for box in cell.get("d").split("Z") if box]
+        area = sum(float(box.split("H")[1].split("V")[0]) - float(box[1:].split()[0]) for box in boxes)
+    assert area == pytest.approx(3 * (560 - 98 - 10) * (num_columns - 1) / num_columns, rel=1e-2)
 
 
 def test_the_uniform_share_is_the_middle_shade_and_shades_are_symmetric() -> None:

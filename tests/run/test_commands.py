@@ -82,6 +82,8 @@ def test_a_run_writes_every_figure_once(trained):
         assert record["loss"] > 0 and record["grad_norm"] > 0 and 0 < record["mfu"] < 1.5 and record["tokens_per_s"] > 0
         for layer in record["layers"].values():
             assert abs(sum(layer["load"]) - 1) < 1e-9 and len(layer["load"]) == 4
+            assert list(layer["sources"]) == ["topics"] and layer["router_drift"] > 0
+        assert record["alarms"] == []
 
 
 def test_an_interrupted_run_ends_bitwise_like_an_uninterrupted_one(corpus, trained, tmp_path):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 
 from mai1.checkpoint.checkpoint import CheckpointConfig
 from mai1.checkpoint.families import to_hf_config
@@ -12,11 +13,14 @@ from mai1.data.shards import ShardWriter
 from mai1.generate.sampling import SamplingConfig
 from mai1.model.init import initialize
 from mai1.model.transformer import MoETransformer
+from mai1.optim.adamw import OptimConfig
 from mai1.run import samples
-from mai1.run.config import RunConfig, SftConfig
-from mai1.run.datasets import StageData, open_shards
+from mai1.run.config import PretrainConfig, RunConfig, SftConfig
+from mai1.run.datasets import StageData, open_instructions, open_shards
+from mai1.run.directory import claim_run_directory
 from mai1.run.stage import _refuse_other_shape
 from mai1.tokenizer.training import TokenizerConfig, TokenizerKind, train_tokenizer
+from mai1.train.alarms import AlarmConfig
 from tests.support.tiny import family_configs, tiny_model_config
 
 
@@ -61,3 +65,24 @@ def test_questions_too_long_for_the_model_are_not_asked(tmp_path: Path, monkeypa
     samples.ask_questions(tmp_path, config, StageData(tokenizer, None, [], [], questions), when="before")
     written = json.loads((tmp_path / "r" / "answers.json").read_text())
     assert written["questions"] == 2 and written["before"]["questions"] == 2
+
+
+def test_conversations_carry_the_sources_that_their_file_names(tmp_path: Path):
+    tokenizer = train_tokenizer(iter(["one two why? " * 20]), TokenizerConfig(kind=TokenizerKind.char, vocab_size=300))
+    records = [{"prompt": "why?", "completion": "two", "source": source} for source in ("b", "a", "b", "")]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    data = open_instructions(tmp_path / "mine.jsonl", None, tokenizer, sequence_length=15, seed=0, heldout_rows=0)
+    assert data.rows.source_names == ["a", "b", "mine"]
+    assert sorted(int(row.sources[0]) for row in data.rows.rows) == [0, 1, 1, 2]
+
+
+def test_thresholds_of_alarms_may_change_when_a_run_goes_on(tmp_path: Path):
+    run = RunConfig(directory=str(tmp_path), name="r")
+    claim_run_directory(PretrainConfig(run=run), facts={}).close()
+    known = tmp_path / "r" / "config.yaml"
+    resolved = yaml.safe_load(known.read_text())
+    del resolved["alarms"]  # as of a run that was begun before there were alarms
+    known.write_text(yaml.safe_dump(resolved))
+    claim_run_directory(PretrainConfig(run=run, alarms=AlarmConfig(max_violation=5.0)), facts={}).close()
+    with pytest.raises(ValueError, match="optim.weight_decay=0.5 but the run in"):
+        claim_run_directory(PretrainConfig(run=run, optim=OptimConfig(weight_decay=0.5)), facts={})

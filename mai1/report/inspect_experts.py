@@ -1,0 +1,59 @@
+"""Experts of the inspection page: for each one its share, its most characteristic tokens and the sources they are from."""
+
+import numpy as np
+
+from mai1.report.inspect_figures import LayerFigures, TokenShare
+from mai1.report.inspect_text import visible
+from mai1.report.markup import Markup, absent, caption, element, join, table
+from mai1.report.scales import grouped, percent
+from mai1.report.style import LIGHT_PARTS
+
+
+def expert_table(figures: LayerFigures, *, token_names: list[str], source_names: list[str], min_count: int) -> Markup:
+    """A row for each expert of a layer, and the experts that nothing went to."""
+    sources = source_names if len(source_names) > 1 else []
+    rows = [_row(figures, expert, token_names, sources) for expert in range(len(figures.load)) if figures.load[expert]]
+    headers = ["expert", "choices", "tokens it is taken for above all"] + ["sources"] * bool(sources)
+    note = caption(
+        "Behind each token its lift, the expert's share of the token's choices over its share of all choices, and the "
+        f"count. Only tokens it was taken for at least {min_count} times."
+    )
+    unused = absent(f"Never taken: {', '.join(map(str, figures.unused))}.") if figures.unused else ""
+    legend = _legend(sources) if sources else ""
+    return join([note, legend, table(headers, rows, num_text_columns=len(headers)), unused])
+
+
+def _row(figures: LayerFigures, expert: int, token_names: list[str], sources: list[str]) -> list[object]:
+    pieces = [_piece(share, token_names) for share in figures.characteristic[expert]]
+    cells = [
+        element("span", str(expert), class_=f"chip x{expert}"),
+        percent(float(figures.load[expert])),
+        element("div", *pieces, class_="pieces") if pieces else "–",
+    ]
+    return [*cells, _bar(figures.by_source[expert], sources)] if sources else cells
+
+
+def _piece(share: TokenShare, token_names: list[str]) -> Markup:
+    figures = element("small", f" {share.lift:.1f}× {grouped(share.count)}")
+    return element("span", element("code", visible(token_names[share.token])), figures)
+
+
+def _bar(counts: np.ndarray, sources: list[str]) -> Markup:
+    """One expert's choices by source, as lengths."""
+    total = int(counts.sum())
+    parts = (
+        element("i", class_=part_shade(index), style=f"flex-grow: {count}", data_tip=f"{name}: {percent(count, total)}")
+        for index, (name, count) in enumerate(zip(sources, counts.tolist(), strict=True))
+        if count
+    )
+    return element("div", *parts, class_="mix")
+
+
+def _legend(sources: list[str]) -> Markup:
+    chips = (element("span", element("i", class_=part_shade(i)), name) for i, name in enumerate(sources))
+    return element("div", *chips, class_="legend parts")
+
+
+def part_shade(index: int) -> str:
+    """The colour class of a source."""
+    return f"p{index % len(LIGHT_PARTS)}"

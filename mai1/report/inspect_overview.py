@@ -1,0 +1,131 @@
+"""Top and overview of the inspection page: how much each layer specialises, and expert by source for all layers."""
+
+import numpy as np
+
+from mai1.report.charts import Line, line_chart
+from mai1.report.inspect_figures import LayerFigures, lifts
+from mai1.report.inspect_input import Inspection
+from mai1.report.markup import Markup, absent, caption, element, figure, join, section, table
+from mai1.report.scales import fixed, grouped, percent
+from mai1.report.tiles import heat_legend, shade_of
+
+MAP_WIDTH, NAME_WIDTH, ROW_HEIGHT, AXIS_HEIGHT = 560, 92, 19, 16
+MIN_CHARTED_LAYERS = 6
+MAX_TIPS = 20_000
+"""Cells of all maps up to which each says its figures under the pointer."""
+EXPLANATION = (
+    "Bits that the expert of a choice tells about the source of its token, and about the token itself: mutual information "
+    "over all choices, less what is left of it when the tokens are shuffled, which is what chance gives. In brackets the "
+    "share of the most there could be, the smaller of both entropies."
+)
+
+
+def header(inspection: Inspection, layers: list[LayerFigures]) -> Markup:
+    """Name, main figures, and what was cut."""
+    num_experts, num_unused = sum(len(layer.load) for layer in layers), sum(len(layer.unused) for layer in layers)
+    by_source = max(layers, key=lambda layer: layer.about_source.bits)
+    by_token = max(layers, key=lambda layer: layer.about_token.bits)
+    tiles = [
+        _tile("Tokens surveyed", grouped(int(inspection.is_surveyed.sum())), inspection.survey),
+        _tile("MoE layers", str(len(layers)), f"{len(layers[0].load)} experts each"),
+        _tile("Never taken", grouped(num_unused), f"of {grouped(num_experts)} experts"),
+        _tile("Know the token", f"{by_token.about_token.bits:.2f} bits", f"most, in layer {by_token.number}"),
+    ]
+    if len(inspection.source_names) > 1:
+        most = f"most, in layer {by_source.number}"
+        tiles.append(_tile("Know the source", f"{by_source.about_source.bits:.2f} bits", most))
+    notes = (element("p", note, class_="note") for note in inspection.notes)
+    title = element("h1", f"Experts of {inspection.title}")
+    subtitle = element("p", inspection.subtitle, class_="subtitle")
+    return element("header", title, subtitle, element("dl", *tiles, class_="tiles"), *notes)
+
+
+def overview(inspection: Inspection, layers: list[LayerFigures]) -> Markup:
+    """Specialisation of every layer, and the maps of experts and sources."""
+    parts = [caption(f"Surveyed: {inspection.survey}. {EXPLANATION}"), _specialisation(inspection, layers)]
+    if len(layers) >= MIN_CHARTED_LAYERS:
+        parts.append(_charts(inspection, layers))
+    return section("overview", "Specialisation, layer by layer", *parts, *_maps(inspection, layers))
+
+
+def _specialisation(inspection: Inspection, layers: list[LayerFigures]) -> Markup:
+    has_sources = len(inspection.source_names) > 1
+    rows = [
+        [
+            str(layer.number),
+            f"{layer.about_token.bits:.3f} ({percent(layer.about_token.share)})",
+            f"{layer.about_source.bits:.3f} ({percent(layer.about_source.share)})" if has_sources else "–",
+            f"{fixed(float(layer.load.max()) * len(layer.load), 2)}× (expert {int(layer.load.argmax())})",
+            ", ".join(map(str, layer.unused)) or "none",
+        ]
+        for layer in layers
+    ]
+    return table(["layer", "bits about the token", "bits about the source", "busiest expert", "never taken"], rows)
+
+
+def _charts(inspection: Inspection, layers: list[LayerFigures]) -> Markup:
+    x = np.array([layer.number for layer in layers], dtype=np.float64)
+    token, source = (np.array([getattr(each, key).bits for each in layers]) for key in ("about_token", "about_source"))
+    figures = [
+        figure("About the token", "bits by layer", line_chart([Line(name="token", x=x, y=token)], x_label="layer"))
+    ]
+    if len(inspection.source_names) > 1:
+        line = Line(name="source", x=x, y=source, colour=1)
+        figures.append(figure("About the source", "bits by layer", line_chart([line], x_label="layer")))
+    return element("div", *figures, class_="two")
+
+
+def _maps(inspection: Inspection, layers: list[LayerFigures]) -> list[Markup]:
+    title = element("h3", "Which source goes to which expert")
+    if len(inspection.source_names) < 2:
+        return [title, absent("All surveyed tokens are from one source: nothing to compare.")]
+    note = caption(
+        "Each column is an expert, each row a source. Colour is the lift: the expert's share of the source's choices over "
+        "its share of all choices. Grey in the middle is no preference; a column without colour was never taken."
+    )
+    names = inspection.source_names
+    has_tips = sum(layer.by_source.size for layer in layers) <= MAX_TIPS
+    maps = [figure(f"Layer {layer.number}", "", _source_map(layer, names, has_tips=has_tips)) for layer in layers]
+    return [title, note, heat_legend(), element("div", *maps, class_="two")]
+
+
+def _source_map(layer: LayerFigures, source_names: list[str], *, has_tips: bool) -> Markup:
+    width = (MAP_WIDTH - NAME_WIDTH) / len(layer.load)
+    height = len(source_names) * ROW_HEIGHT
+    rows = [_map_row(layer, row, name, width, has_tips=has_tips) for row, name in enumerate(source_names)]
+    step = max(1, round(30 / width))
+    ticks = [
+        element(
+            "text", str(expert), x=f"{NAME_WIDTH + (expert + 0.5) * width:.1f}", y=height + 13, text_anchor="middle"
+        )
+        for expert in range(0, len(layer.load), step)
+    ]
+    return element(
+        "svg",
+        *rows,
+        *ticks,
+        viewBox=f"0 0 {MAP_WIDTH} {height + AXIS_HEIGHT}",
+        class_="map",
+        role="img",
+        aria_label=f"layer {layer.number}: how much more often than overall each source goes to each expert",
+    )
+
+
+def _map_row(layer: LayerFigures, row: int, name: str, width: float, *, has_tips: bool) -> Markup:
+    ratios, totals = lifts(layer.by_source)[:, row], layer.by_source.sum(axis=1)
+    label = name if len(name) <= 14 else name[:13] + "…"
+    middle = f"{(row + 0.5) * ROW_HEIGHT:.1f}"
+    cells = [element("text", label, x=NAME_WIDTH - 6, y=middle, dy="0.32em", text_anchor="end")]
+    for expert in np.flatnonzero(totals):
+        share = percent(float(layer.by_source[expert, row]), float(totals[expert]))
+        tip = f"expert {expert}, {name}: lift {ratios[expert]:.2f}, {share} of what it takes"
+        box = {"x": f"{NAME_WIDTH + expert * width:.2f}", "y": row * ROW_HEIGHT}
+        size = {"width": f"{width:.2f}", "height": ROW_HEIGHT}
+        shade = f"h{shade_of(ratios[expert])}"
+        cells.append(element("rect", **box, **size, class_=shade, data_tip=tip if has_tips else None))
+    return join(cells)
+
+
+def _tile(name: str, value: str, under: str) -> Markup:
+    lines = [element("span", value, class_="value"), element("span", under, class_="under")]
+    return element("div", element("dt", name), element("dd", *lines))
