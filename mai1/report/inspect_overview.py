@@ -5,11 +5,10 @@ import numpy as np
 from mai1.report.charts import Line, line_chart
 from mai1.report.inspect_figures import LayerFigures, lifts
 from mai1.report.inspect_input import Inspection
-from mai1.report.markup import Markup, absent, caption, element, figure, join, section, table
+from mai1.report.markup import Markup, absent, caption, element, figure, section, table
 from mai1.report.scales import fixed, grouped, percent
-from mai1.report.tiles import heat_legend, shade_of
+from mai1.report.tiles import heat_legend, ratio_map
 
-MAP_WIDTH, NAME_WIDTH, ROW_HEIGHT, AXIS_HEIGHT = 560, 92, 19, 16
 MIN_CHARTED_LAYERS = 6
 MAX_TIPS = 20_000
 """Cells of all maps up to which each says its figures under the pointer."""
@@ -90,40 +89,17 @@ def _maps(inspection: Inspection, layers: list[LayerFigures]) -> list[Markup]:
 
 
 def _source_map(layer: LayerFigures, source_names: list[str], *, has_tips: bool) -> Markup:
-    width = (MAP_WIDTH - NAME_WIDTH) / len(layer.load)
-    height = len(source_names) * ROW_HEIGHT
-    rows = [_map_row(layer, row, name, width, has_tips=has_tips) for row, name in enumerate(source_names)]
-    step = max(1, round(30 / width))
-    ticks = [
-        element(
-            "text", str(expert), x=f"{NAME_WIDTH + (expert + 0.5) * width:.1f}", y=height + 13, text_anchor="middle"
-        )
-        for expert in range(0, len(layer.load), step)
+    totals = layer.by_source.sum(axis=1)
+    ratios = np.where(totals[:, None] > 0, lifts(layer.by_source), np.nan).T
+    tips = [
+        [
+            f"expert {expert}, {name}: lift {ratios[row, expert]:.2f}, "
+            f"{percent(float(layer.by_source[expert, row]), float(totals[expert]))} of what it takes"
+            for expert in range(len(totals))
+        ]
+        for row, name in enumerate(source_names)
     ]
-    return element(
-        "svg",
-        *rows,
-        *ticks,
-        viewBox=f"0 0 {MAP_WIDTH} {height + AXIS_HEIGHT}",
-        class_="map",
-        role="img",
-        aria_label=f"layer {layer.number}: how much more often than overall each source goes to each expert",
-    )
-
-
-def _map_row(layer: LayerFigures, row: int, name: str, width: float, *, has_tips: bool) -> Markup:
-    ratios, totals = lifts(layer.by_source)[:, row], layer.by_source.sum(axis=1)
-    label = name if len(name) <= 14 else name[:13] + "…"
-    middle = f"{(row + 0.5) * ROW_HEIGHT:.1f}"
-    cells = [element("text", label, x=NAME_WIDTH - 6, y=middle, dy="0.32em", text_anchor="end")]
-    for expert in np.flatnonzero(totals):
-        share = percent(float(layer.by_source[expert, row]), float(totals[expert]))
-        tip = f"expert {expert}, {name}: lift {ratios[expert]:.2f}, {share} of what it takes"
-        box = {"x": f"{NAME_WIDTH + expert * width:.2f}", "y": row * ROW_HEIGHT}
-        size = {"width": f"{width:.2f}", "height": ROW_HEIGHT}
-        shade = f"h{shade_of(ratios[expert])}"
-        cells.append(element("rect", **box, **size, class_=shade, data_tip=tip if has_tips else None))
-    return join(cells)
+    return ratio_map(ratios, source_names, tips=tips if has_tips else None, x_label="expert")
 
 
 def _tile(name: str, value: str, under: str) -> Markup:

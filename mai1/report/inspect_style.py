@@ -30,7 +30,6 @@ code { font: 12.5px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans 
   padding: 1px 4px; border-radius: 3px; white-space: pre; }
 .mix { display: flex; width: 190px; height: 12px; margin-top: 5px; border-radius: 2px; overflow: hidden; }
 .mix i { min-width: 1px; }
-.map rect { stroke: var(--paper); stroke-width: .6; } .map rect:hover { stroke: var(--ink); stroke-width: 1.5; }
 #tokens td, #tokens th { white-space: nowrap; }
 """
 

@@ -209,7 +209,7 @@ def test_training_lowers_the_loss_of_further_tokens(of_one_rank: tuple):
 def test_two_ranks_and_their_checkpoint_equal_one(of_one_rank: tuple, settings: dict, tmp_path: Path):
     figures, weights = of_one_rank
     for of_rank in run_ranks(_train, 2, tmp_path, settings):
-        torch.testing.assert_close(torch.tensor(of_rank), figures, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(torch.tensor(of_rank), figures, atol=1e-5, rtol=5e-5)
     for name, weight in weights_in(tmp_path).items():
         torch.testing.assert_close(weight, weights[name], atol=1e-4, rtol=0, msg=name)
 

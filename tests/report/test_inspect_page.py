@@ -187,7 +187,7 @@ def test_a_page_stays_within_its_budget_and_says_so(
     page = page_of(inspection, tmp_path)
     assert "The first 25 of 40 tokens are shown." in page
     assert panels_of(page)[3].count("→ expert") == 25
-    assert "<rect" in page and "lift 1" not in page
+    assert 'class="map"' in page and "lift 1" not in page
 
 
 class Tags(HTMLParser):
