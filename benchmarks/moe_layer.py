@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from deepspeed.moe.layer import MoE as DeepSpeedMoE
 from transformers import Qwen3MoeConfig
 from transformers.models.qwen3_moe.modeling_qwen3_moe import Qwen3MoeSparseMoeBlock
 
@@ -143,8 +142,10 @@ def _transformers_layer(shape: Shape, ours: MoELayer, implementation: str) -> Qw
     return layer
 
 
-def _deepspeed_layer(shape: Shape, ours: MoELayer) -> DeepSpeedMoE:
-    layer = DeepSpeedMoE(
+def _deepspeed_layer(shape: Shape, ours: MoELayer) -> torch.nn.Module:
+    from deepspeed.moe.layer import MoE  # after mai1.engine, which tells DeepSpeed what device there is
+
+    layer = MoE(
         shape.width, SwiGLU(shape.width, width=shape.expert_width), shape.num_experts, k=shape.top_k, drop_tokens=False,
         use_rts=False, top2_2nd_expert_sampling=False,
     )  # fmt: skip

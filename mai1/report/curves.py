@@ -34,6 +34,8 @@ def pace(records: RunRecords) -> Markup:
         _small(records.train, "z_loss", "Router z-loss", "as logged"),
         _small(records.train, "balance_loss", "Balance loss", "as logged"),
     ]
+    if last_value(records.train, "mtp_loss"):
+        figures.append(_small(records.train, "mtp_loss", "Further tokens", "nats per target, mean over depths"))
     return section("pace", "Pace", element("div", *(each for each in figures if each), class_="three"))
 
 
