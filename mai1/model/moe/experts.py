@@ -105,7 +105,8 @@ class _ExpertLoop(torch.autograd.Function):
             gate, up = inner[:, :width], inner[:, width:]
             grad, product = grad_ND.index_select(0, token_R), activated * up
             grad_product = grad @ down
-            torch.linalg.vecdot(product, grad_product, out=grad_weights)
+            if ctx.needs_input_grad[1]:
+                torch.linalg.vecdot(product, grad_product, out=grad_weights)
             torch.mm(grad.t(), product.mul_(weights), out=grad_down)
             grad_inner = torch.empty_like(inner)
             torch.mul(grad_product.mul_(weights), activated, out=grad_inner[:, width:])
@@ -114,4 +115,5 @@ class _ExpertLoop(torch.autograd.Function):
             torch.mm(grad_inner, gate_up, out=grad_rows)
         for tensor in unused[-2:]:
             tensor.zero_()
-        return sum_choices(grad_rows_RD, row_NK), grad_weights_R[row_NK], grad_gate_up_EFD, grad_down_EDF, None
+        grad_weights_NK = grad_weights_R[row_NK] if ctx.needs_input_grad[1] else None
+        return sum_choices(grad_rows_RD, row_NK), grad_weights_NK, grad_gate_up_EFD, grad_down_EDF, None
