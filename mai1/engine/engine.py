@@ -57,7 +57,6 @@ class Engine:
         microbatch: int,
         accumulation: int,
     ) -> None:
-        config.check_device(world.device)
         self.world = world
         self.dtype = config.dtype_on(world.device)
         mark_experts(list(model.moe_layers().values()), expert_parallel=config.expert_parallel)

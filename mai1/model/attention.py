@@ -57,7 +57,8 @@ class AttentionConfig:
         is_latent = self.kind is AttentionKind.latent
         for key in ("num_heads", "num_kv_heads", "head_dim", *(_LATENT_ONLY[1:] if is_latent else ())):
             if getattr(self, key) < 1:
-                raise ValueError(f"model.attention.{key}={getattr(self, key)} must be at least 1")
+                of_kind = " with kind=latent" if key in _LATENT_ONLY else ""
+                raise ValueError(f"model.attention.{key}={getattr(self, key)} must be at least 1{of_kind}")
         if self.num_heads % self.num_kv_heads:
             raise ValueError(
                 f"model.attention.num_kv_heads={self.num_kv_heads} must divide num_heads={self.num_heads}: "

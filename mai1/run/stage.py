@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from mai1.checkpoint.checkpoint import ModelFiles
 from mai1.checkpoint.families import family_of
 from mai1.checkpoint.inference import read_model_config, resolve_checkpoint
@@ -87,6 +89,7 @@ def check_stage(stage: Stage, *, world_size: int) -> None:
     """Refuse what cannot work, before anything is written or any rank waits for another."""
     config, model = stage.config, stage.model_config
     family_of(model)
+    config.engine.check_device(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     config.engine.check_topology(world_size=world_size, num_experts=model.moe.num_experts)
     config.batch.microbatches_per_step(world_size)
     _check_balancing(config, model)
