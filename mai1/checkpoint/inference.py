@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from mai1.checkpoint.families import from_hf_config
+from mai1.checkpoint.read_config import from_hf_config
 from mai1.checkpoint.weights import read_weights
 from mai1.model.transformer import ModelConfig, MoETransformer
 

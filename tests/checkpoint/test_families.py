@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from mai1.checkpoint.families import Family, family_of, from_hf_config, to_hf_config
+from mai1.checkpoint.families import Family, family_of, to_hf_config
 from mai1.checkpoint.names import tensor_names
+from mai1.checkpoint.read_config import from_hf_config
 from mai1.model.attention import AttentionKind, QKNorm
 from mai1.model.moe.router import Scores
 from mai1.model.transformer import MoETransformer

@@ -10,8 +10,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.cache_utils import MtpCache
 from transformers.modeling_layers import MtpModel
 
-from mai1.checkpoint.families import family_of, from_hf_config, to_hf_config
+from mai1.checkpoint.families import family_of, to_hf_config
 from mai1.checkpoint.inference import load_model
+from mai1.checkpoint.read_config import from_hf_config
 from mai1.checkpoint.weights import plan_model_files, write_weights
 from mai1.model.flops import count_parameters
 from mai1.model.init import initialize
