@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from dataclasses import asdict, is_dataclass
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from importlib.metadata import version
@@ -54,7 +54,7 @@ def claim_run_directory(config: StageConfig, *, facts: dict) -> object:
     resolved = plain(config)
     known = path / "config.yaml"
     if known.is_file():
-        _refuse_other_run(yaml.safe_load(known.read_text()), resolved, path)
+        _refuse_other_run(_defaults(config), yaml.safe_load(known.read_text()), resolved, path)
     elif path.exists() and any(path.iterdir()):
         raise ValueError(
             f"run.name={config.run.name} names {path}, which holds something else: choose another run.name"
@@ -95,8 +95,13 @@ def environment() -> dict:
     }
 
 
-def _refuse_other_run(before: dict, now: dict, path: Path) -> None:
-    old, new = _flat(before), _flat(now)
+def _defaults(config: StageConfig) -> dict:
+    return {f.name: plain(f.default_factory()) for f in fields(config) if f.default_factory is not MISSING}
+
+
+def _refuse_other_run(defaults: dict, before: dict, now: dict, path: Path) -> None:
+    """A key that did not exist when the run began counts as its default, which is what the run did."""
+    old, new = _flat(defaults) | _flat(before), _flat(now)
     for key in sorted(old.keys() | new.keys()):
         is_free = key in FREE_KEYS or key.split(".")[0] in FREE_SECTIONS
         if not is_free and old.get(key) != new.get(key):

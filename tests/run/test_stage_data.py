@@ -12,6 +12,7 @@ from mai1.checkpoint.families import to_hf_config
 from mai1.data.shards import ShardWriter
 from mai1.generate.sampling import SamplingConfig
 from mai1.model.init import initialize
+from mai1.model.moe.routing_policy import RoutingConfig
 from mai1.model.transformer import MoETransformer
 from mai1.optim.adamw import OptimConfig
 from mai1.run import samples
@@ -86,3 +87,14 @@ def test_thresholds_of_alarms_may_change_when_a_run_goes_on(tmp_path: Path):
     claim_run_directory(PretrainConfig(run=run, alarms=AlarmConfig(max_violation=5.0)), facts={}).close()
     with pytest.raises(ValueError, match="optim.weight_decay=0.5 but the run in"):
         claim_run_directory(PretrainConfig(run=run, optim=OptimConfig(weight_decay=0.5)), facts={})
+
+
+def test_a_run_from_before_a_key_existed_resumes_with_the_keys_default_only(tmp_path: Path):
+    run = RunConfig(name="old", directory=str(tmp_path))
+    claim_run_directory(PretrainConfig(run=run), facts={}).close()
+    recorded = yaml.safe_load((run.path / "config.yaml").read_text())
+    del recorded["routing"]
+    (run.path / "config.yaml").write_text(yaml.safe_dump(recorded))
+    with pytest.raises(ValueError, match=r"routing\.jitter=0\.1 but the run in .* has routing\.jitter=0\.0"):
+        claim_run_directory(PretrainConfig(run=run, routing=RoutingConfig(jitter=0.1)), facts={})
+    claim_run_directory(PretrainConfig(run=run), facts={}).close()
