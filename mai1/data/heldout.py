@@ -24,7 +24,7 @@ class HeldoutSource:
 
 def heldout_source(shard: Shard, *, sequence_length: int, max_rows: int, end_of_text_id: int) -> HeldoutSource:
     """Cut a shard into windows of T targets, evenly thinned to `max_rows` (0: all); the last one is padded."""
-    ids = np.concatenate(([end_of_text_id], np.asarray(shard.tokens))).astype(np.int64)
+    ids = np.concatenate(([end_of_text_id], shard.tokens)).astype(np.int64)
     starts = list(range(0, len(ids) - 1, sequence_length))
     if max_rows and len(starts) > max_rows:
         starts = [starts[i * len(starts) // max_rows] for i in range(max_rows)]
@@ -59,7 +59,7 @@ class Baselines:
 def count_baselines(train: list[Shard], heldout: list[HeldoutSource], *, vocab_size: int, max_tokens: int) -> Baselines:
     """Unigram with add-one counts, and bigram with Witten-Bell interpolation (1991), from up to `max_tokens`."""
     share = min(1.0, max_tokens / sum(shard.num_tokens for shard in train))
-    parts = [np.asarray(shard.tokens[: int(shard.num_tokens * share)], dtype=np.int64) for shard in train]
+    parts = [shard.read(0, int(shard.num_tokens * share)).astype(np.int64) for shard in train]
     unigram_V = np.bincount(np.concatenate(parts), minlength=vocab_size) + 1.0
     unigram_V /= unigram_V.sum()
     pairs, pair_counts = np.unique(

@@ -11,10 +11,12 @@ is checked against the file's size.
 import hashlib
 import json
 import os
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 import numpy as np
 
@@ -87,7 +89,7 @@ class ShardWriter:
                 file.write(data)
                 _flush(file)
         for ending in (".bin", ".json", ".idx"):  # the index last: a shard without it is no shard
-            os.replace(self._staged(ending), _with_ending(self.stem, ending))
+            os.replace(self._staged(ending), with_ending(self.stem, ending))
         return full
 
     def abandon(self) -> None:
@@ -107,35 +109,49 @@ class ShardWriter:
         return self.stem.parent / f".{self.stem.name}{ending}.{os.getpid()}.staged"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Shard:
-    """A shard read through memory maps; the same ids as were added, document by document."""
+    """A shard open for reading; the same ids as were added, document by document.
+
+    Files are read and not mapped: a file that shrinks or a disk that fails is then an error with a name, where a map would
+    end the process by a signal.
+    """
 
     stem: Path
     """Path without ending."""
 
-    tokens: np.ndarray
-    """All ids in document order, flat."""
-
     lengths: np.ndarray
     """Tokens of each document, int64."""
+
+    starts: np.ndarray
+    """Where each document begins among all ids, int64."""
 
     manifest: dict
     """NAME.json; empty for a shard of another program that has none."""
 
-    starts: np.ndarray
-    """Where each document begins in `tokens`, int64."""
+    dtype: np.dtype
+    """What an id is on disk."""
+
+    num_tokens: int
+    """Ids in the shard."""
+
+    _file: BinaryIO
+    """NAME.bin."""
 
     @classmethod
     def open(cls, path_stem: Path) -> "Shard":
-        """Map a shard; ValueError names the file, the broken rule and the mend."""
+        """Open a shard; ValueError names the file, the broken rule and the mend."""
         stem = Path(path_stem)
-        code, sequence_lengths, marks = _read_index(_with_ending(stem, ".idx"))
-        tokens = _map_tokens(_with_ending(stem, ".bin"), dtype=DTYPES[code], num_tokens=int(sequence_lengths.sum()))
+        code, sequence_lengths, marks = _read_index(with_ending(stem, ".idx"))
+        dtype, num_tokens = np.dtype(DTYPES[code]), int(sequence_lengths.sum())
+        manifest = _read_manifest(with_ending(stem, ".json"))
         ends = np.concatenate(([0], np.cumsum(sequence_lengths)))[marks]
-        shard = cls(stem, tokens, np.diff(ends), _read_manifest(_with_ending(stem, ".json")), ends[:-1])
-        shard._check_manifest()
-        return shard
+        for key, value in (("documents", len(ends) - 1), ("tokens", num_tokens)):
+            if manifest and manifest[key] != value:
+                path = with_ending(stem, ".json")
+                raise ValueError(f"{path} states {key}={manifest[key]!r}, but the shard has {value}: {RESTORE}")
+        file = _open_tokens(with_ending(stem, ".bin"), num_bytes=num_tokens * dtype.itemsize)
+        return cls(stem, np.diff(ends), ends[:-1], manifest, dtype, num_tokens, file)
 
     @property
     def num_documents(self) -> int:
@@ -143,31 +159,51 @@ class Shard:
         return len(self.lengths)
 
     @property
-    def num_tokens(self) -> int:
-        """Ids in the shard."""
-        return len(self.tokens)
+    def tokens(self) -> np.ndarray:
+        """All ids in document order, read into memory."""
+        return self.read(0, self.num_tokens)
+
+    @property
+    def sha256(self) -> dict[Path, str]:
+        """Each file and the digest its manifest claims; nothing for a shard without a manifest."""
+        return {with_ending(self.stem, f".{name}"): digest for name, digest in self.manifest.get("sha256", {}).items()}
 
     def document(self, number: int) -> np.ndarray:
-        """The ids of one document, a view of the map."""
+        """The ids of one document."""
         if not 0 <= number < self.num_documents:
             raise IndexError(f"document {number} of {self.stem} must be from 0 to {self.num_documents - 1}")
-        start = int(self.starts[number])
-        return self.tokens[start : start + int(self.lengths[number])]
+        return self.read(int(self.starts[number]), int(self.lengths[number]))
+
+    def read(self, start: int, count: int) -> np.ndarray:
+        """`count` ids from `start` on; ValueError names the file when it does not hold them any more."""
+        ids = np.empty(count, dtype=self.dtype)
+        unread, place = ids.view(np.uint8), start * self.dtype.itemsize
+        while len(unread):
+            try:
+                num_bytes = os.preadv(self._file.fileno(), [unread], place)
+            except OSError as error:
+                raise ValueError(f"{self._file.name} cannot be read at byte {place} ({error}): {RESTORE}") from error
+            if not num_bytes:
+                raise ValueError(
+                    f"{self._file.name} ends before byte {place}, earlier than when it was opened: {RESTORE}"
+                )
+            unread, place = unread[num_bytes:], place + num_bytes
+        self._check_ids(ids, start)
+        return ids
 
     def verify(self) -> None:
         """Compare both files with the hashes in the manifest (reads them whole); ValueError when they differ."""
-        for name, expected in self.manifest.get("sha256", {}).items():
-            path = _with_ending(self.stem, f".{name}")
+        for path, expected in self.sha256.items():
             with open(path, "rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != expected:
                     raise ValueError(f"{path} must have the SHA-256 of its manifest: {RESTORE}")
 
-    def _check_manifest(self) -> None:
-        for key, value in (("documents", self.num_documents), ("tokens", self.num_tokens)):
-            claimed = self.manifest.get(key, value)
-            if claimed != value:
-                path = _with_ending(self.stem, ".json")
-                raise ValueError(f"{path} states {key}={claimed!r}, but the shard has {value}: {RESTORE}")
+    def _check_ids(self, ids: np.ndarray, start: int) -> None:
+        """An id outside the vocabulary would end training inside the embedding, where nobody knows the file."""
+        vocab_size = self.manifest.get("vocab_size", np.iinfo(self.dtype).max + 1)
+        if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < vocab_size:
+            place = start + int(np.flatnonzero((ids < 0) | (ids >= vocab_size))[0])
+            raise ValueError(f"{self._file.name} holds id {ids[place - start]} at {place}, of {vocab_size}: {RESTORE}")
 
 
 def _read_index(path: Path) -> tuple[int, np.ndarray, np.ndarray]:
@@ -194,17 +230,16 @@ def _read_index(path: Path) -> tuple[int, np.ndarray, np.ndarray]:
         raise ValueError(f"{path} has a negative sequence length: {RESTORE}")
     if not np.array_equal(offsets, _starts(lengths) * np.dtype(DTYPES[code]).itemsize):
         raise ValueError(f"{path} has offsets that do not follow from its lengths: {RESTORE}")
-    if not len(marks) or marks[0] != 0 or marks[-1] != num_sequences or np.any(np.diff(marks) < 0):
+    if not len(marks) or marks[0] != 0 or marks[-1] != num_sequences or np.any(marks[1:] < marks[:-1]):
         raise ValueError(f"{path} has document marks that do not rise from 0 to {num_sequences}: {RESTORE}")
     return code, lengths, marks
 
 
-def _map_tokens(path: Path, *, dtype: str, num_tokens: int) -> np.ndarray:
-    expected = num_tokens * np.dtype(dtype).itemsize
-    if not path.is_file() or path.stat().st_size != expected:
-        size = path.stat().st_size if path.is_file() else "no"
-        raise ValueError(f"{path} has {size} bytes, but its index claims {expected}: {RESTORE}")
-    return np.memmap(path, dtype=dtype, mode="r") if num_tokens else np.empty(0, dtype=dtype)
+def _open_tokens(path: Path, *, num_bytes: int) -> BinaryIO:
+    size = path.stat().st_size if path.is_file() else "no"
+    if size != num_bytes:
+        raise ValueError(f"{path} has {size} bytes, but its index claims {num_bytes}: {RESTORE}")
+    return open(path, "rb", buffering=0)  # noqa: SIM115 (held for as long as the shard is read)
 
 
 def _read_manifest(path: Path) -> dict:
@@ -216,16 +251,27 @@ def _read_manifest(path: Path) -> dict:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} must be JSON ({error}): {RESTORE}") from error
-    if not isinstance(manifest, dict):
-        raise ValueError(f"{path} must hold a JSON object: {RESTORE}")
+    if not isinstance(manifest, dict) or (manifest.get("format"), manifest.get("version")) != (FORMAT, VERSION):
+        raise ValueError(f"{path} must hold a JSON object of format {FORMAT} and version {VERSION}: {RESTORE}")
+    for key in ("vocab_size", "documents", "tokens"):
+        if type(manifest.get(key)) is not int:
+            raise ValueError(f"{path} must state {key} as an integer, but has {str(manifest.get(key))[:40]}: {RESTORE}")
+    digests = manifest.get("sha256")
+    if not isinstance(digests, dict) or {"bin", "idx"} != digests.keys() or not all(map(_is_digest, digests.values())):
+        raise ValueError(f"{path} must state the sha256 of bin and idx: {RESTORE}")
     return manifest
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def _starts(lengths: np.ndarray) -> np.ndarray:
     return np.cumsum(lengths, dtype=np.int64) - lengths
 
 
-def _with_ending(stem: Path, ending: str) -> Path:
+def with_ending(stem: Path, ending: str) -> Path:
+    """A file of a shard."""
     return stem.parent / (stem.name + ending)  # not with_suffix: a stem may hold dots
 
 

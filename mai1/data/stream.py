@@ -38,11 +38,16 @@ class TokenStream:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def read(self, sample: int) -> Row:
-        """The row with this number; numbers run on over the epochs."""
+        """The row with this number; numbers run on over the epochs. ValueError names row and file that cannot be read."""
         epoch, place = divmod(sample, self.rows_per_epoch)
         documents, ends, windows = self._epoch_order(epoch)
         start = int(windows[place]) * self.sequence_length
-        ids, sources = self._read_span(documents, ends, start, self.sequence_length + 1)
+        try:
+            ids, sources = self._read_span(documents, ends, start, self.sequence_length + 1)
+        except ValueError as error:
+            raise ValueError(
+                f"row {sample} of the training data: {error}; the run goes on from its last checkpoint"
+            ) from error
         return Row(ids, np.ones(len(ids), dtype=np.uint8), num_valid=len(ids), sources=sources)
 
     def _make_epoch_order(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -58,14 +63,15 @@ class TokenStream:
         ids, sources = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
         filled, place = 0, int(np.searchsorted(ends, start, side="right"))
         while filled < count:
-            shard, document = self._document(int(documents[place]))
-            skip = start + filled - (int(ends[place]) - len(document))
-            part = document[skip : skip + count - filled]
-            ids[filled : filled + len(part)], sources[filled : filled + len(part)] = part, shard
-            filled, place = filled + len(part), place + 1
+            shard, first_id = self._find(int(documents[place]))
+            size = min(int(ends[place]) - (start + filled), count - filled)
+            skip = start + filled - (int(ends[place]) - int(self._lengths[documents[place]]))
+            ids[filled : filled + size] = self.shards[shard].read(first_id + skip, size)
+            sources[filled : filled + size] = shard
+            filled, place = filled + size, place + 1
         return ids, sources
 
-    def _document(self, number: int) -> tuple[int, np.ndarray]:
-        """Its shard and its ids."""
-        shard = int(np.searchsorted(self._first_document, number, side="right")) - 1
-        return shard, self.shards[shard].document(number - int(self._first_document[shard]))
+    def _find(self, document: int) -> tuple[int, int]:
+        """The shard of a document, and where the document begins in it."""
+        shard = int(np.searchsorted(self._first_document, document, side="right")) - 1
+        return shard, int(self.shards[shard].starts[document - int(self._first_document[shard])])

@@ -1,14 +1,17 @@
 """Open what a stage trains on: prepared shards for pretraining, conversations for tuning."""
 
 import json
-from dataclasses import asdict, dataclass
+import resource
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mai1.data.conversations import Conversation, PackedConversations
 from mai1.data.heldout import HeldoutSource, count_baselines, heldout_source
 from mai1.data.instructions import read_with_sources
+from mai1.data.integrity import Damage, OnDamagedShard
 from mai1.data.loader import Rows
-from mai1.data.shards import Shard
+from mai1.data.shards import RESTORE, Shard
 from mai1.data.stream import TokenStream
 from mai1.evaluate.answers import check_questions
 from mai1.run.directory import write_atomically
@@ -17,6 +20,10 @@ from mai1.tokenizer.tokenizer import Tokenizer
 
 BASELINE_TOKENS = 20_000_000
 """Training tokens that the counting baselines look at, at most."""
+
+SPLITS = ("train", "heldout")
+SPARE_FILES = 512
+"""Files that a run opens besides its shards."""
 
 
 @dataclass(slots=True)
@@ -29,14 +36,28 @@ class StageData:
     train_shards: list[Shard]
     questions: list[list[dict]]
     """Held-out conversations to ask."""
+    heldout_shards: list[Shard] = field(default_factory=list)
+    left_out: list[Damage] = field(default_factory=list)
+    """Damaged shards that the run goes without."""
 
 
-def open_pretraining(path: Path, *, sequence_length: int, seed: int, heldout_rows: int) -> StageData:
-    """Shards of a prepared directory, which must all belong to its tokenizer."""
-    if not (path / "manifest.json").is_file():
-        raise ValueError(f"data.path={path} holds no prepared data: run `mai1 prepare output={path}` first")
-    tokenizer = Tokenizer.load(path / "tokenizer")
-    train = open_shards(path / "train", tokenizer)
+def open_pretraining(
+    path: Path,
+    *,
+    sequence_length: int,
+    seed: int,
+    heldout_rows: int,
+    on_damaged_shard: OnDamagedShard = OnDamagedShard.stop,
+) -> StageData:
+    """Shards of a prepared directory, which must all belong to its tokenizer; sizes are checked, hashes are not."""
+    written = _read_corpus_manifest(path)
+    tokenizer, left_out = Tokenizer.load(path / "tokenizer"), []
+    train, held = (
+        _open_split(
+            path, split, written, tokenizer, left_out if on_damaged_shard is OnDamagedShard.quarantine else None
+        )
+        for split in ("train", "heldout")
+    )
     heldout = [
         heldout_source(
             shard,
@@ -44,26 +65,80 @@ def open_pretraining(path: Path, *, sequence_length: int, seed: int, heldout_row
             max_rows=heldout_rows,
             end_of_text_id=tokenizer.end_of_text_id,
         )
-        for shard in (open_shards(path / "heldout", tokenizer) if (path / "heldout").is_dir() else [])
+        for shard in held
     ]
+    if not train:
+        raise ValueError(f"{path / 'train'} holds no shard that can be read: run `mai1 prepare` again")
     rows = TokenStream(train, sequence_length=sequence_length, seed=seed)
-    return StageData(tokenizer, rows, heldout, train, questions=[])
+    return StageData(tokenizer, rows, heldout, train, questions=[], heldout_shards=held, left_out=left_out)
 
 
-def open_shards(folder: Path, tokenizer: Tokenizer) -> list[Shard]:
-    """Every shard of a folder, in the order of their names."""
-    stems = sorted(path.with_suffix("") for path in folder.glob("*.idx"))
-    if not stems:
+def _read_corpus_manifest(path: Path) -> dict[str, dict]:
+    """What `mai1 prepare` says that it wrote, by source."""
+    file = path / "manifest.json"
+    if not file.is_file():
+        raise ValueError(f"data.path={path} holds no prepared data: run `mai1 prepare output={path}` first")
+    try:
+        sources = json.loads(file.read_bytes())["sources"]
+        return {str(name): {split: source[split]["documents"] for split in SPLITS} for name, source in sources.items()}
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{file} is no manifest of prepared data ({error}): {RESTORE}") from error
+
+
+def _open_split(
+    path: Path, split: str, written: dict[str, dict], tokenizer: Tokenizer, damaged: list[Damage] | None
+) -> list[Shard]:
+    expected = {name for name, documents in written.items() if documents[split]}
+    if split == "heldout" and not (path / split).is_dir():
+        return []  # a person may take the held-out text away
+    return open_shards(path / split, tokenizer, expected=expected, damaged=damaged)
+
+
+def open_shards(
+    folder: Path, tokenizer: Tokenizer, *, expected: Iterable[str] = (), damaged: list[Damage] | None = None
+) -> list[Shard]:
+    """Every shard of a folder, in the order of their names, also those that are `expected` and gone.
+
+    One that cannot be opened is refused or, where there is a list for them, put on `damaged`.
+    """
+    names = {path.stem for path in folder.glob("*.idx")} | set(expected)
+    if not names:
         raise ValueError(f"{folder} holds no shards (*.idx): run `mai1 prepare` again")
-    shards = [Shard.open(stem) for stem in stems]
+    allow_open_files(len(names))
+    shards = []
+    for stem in sorted(folder / name for name in names):
+        try:
+            shards.append(_open_own(stem))
+        except (ValueError, OSError) as error:
+            if damaged is None:
+                raise ValueError(str(error)) from error
+            damaged.append(Damage(str(stem), str(error)))
     for shard in shards:
         written_with = shard.manifest.get("tokenizer_hash", "")
         if written_with != tokenizer.hash:
             raise ValueError(
-                f"{shard.stem}.json has tokenizer_hash={written_with[:12] or 'nothing'} but the tokenizer's is "
+                f"{shard.stem}.json has tokenizer_hash={str(written_with)[:12] or 'nothing'} but the tokenizer's is "
                 f"{tokenizer.hash[:12]}: these shards were written with another tokenizer, run `mai1 prepare` again"
             )
     return [shard for shard in shards if shard.num_tokens]
+
+
+def _open_own(stem: Path) -> Shard:
+    """A shard with the manifest that `mai1 prepare` gives to each."""
+    shard = Shard.open(stem)
+    if not shard.manifest:
+        raise ValueError(f"{stem}.json is missing: {RESTORE}")
+    return shard
+
+
+def allow_open_files(count: int) -> None:
+    """Every shard stays open: raise the process's limit where that is too low for them and allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+        )
 
 
 def open_instructions(

@@ -19,7 +19,7 @@ from mai1 import __version__
 from mai1.run.config import StageConfig
 
 # Sections and keys that a resumed run may change; all others decide what is learned.
-FREE_SECTIONS = ("engine", "alarms", "wandb", "samples", "sampling")
+FREE_SECTIONS = ("engine", "alarms", "guard", "wandb", "samples", "sampling", "watch", "launch")
 FREE_KEYS = (
     "batch.sequences_per_microbatch",
     "train.steps",
@@ -30,8 +30,20 @@ FREE_KEYS = (
     "routing.max_rows",
     "checkpoint.every_steps",
     "checkpoint.keep",
+    "checkpoint.keep_every",
+    "checkpoint.keep_best",
+    "checkpoint.asynchronous",
+    "checkpoint.on_error",
     "run.directory",
+    "data.on_damaged_shard",
+    "data.accept_changes",
 )
+MAX_CONFIG_BYTES = 1 << 16
+DATA_KEYS = ("data.path", "data.train", "data.heldout")
+"""Free as well where changed data was accepted: what was trained on is known by its fingerprint."""
+
+SUPERVISOR_FILES = {"logs", "restarts.jsonl"}
+"""What may be in a run's directory before its first rank has claimed it."""
 
 
 def plain(value: object) -> object:
@@ -54,8 +66,8 @@ def claim_run_directory(config: StageConfig, *, facts: dict) -> object:
     resolved = plain(config)
     known = path / "config.yaml"
     if known.is_file():
-        _refuse_other_run(_defaults(config), yaml.safe_load(known.read_text()), resolved, path)
-    elif path.exists() and any(path.iterdir()):
+        _refuse_other_run(_defaults(config), _read_config(known), resolved, path)
+    elif path.exists() and {entry.name for entry in path.iterdir()} - SUPERVISOR_FILES:
         raise ValueError(
             f"run.name={config.run.name} names {path}, which holds something else: choose another run.name"
         )
@@ -75,8 +87,20 @@ def claim_run_directory(config: StageConfig, *, facts: dict) -> object:
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file's content in one step."""
     fresh = path.with_name(path.name + ".new")
-    fresh.write_text(text + "\n", encoding="utf-8")
+    fresh.unlink(missing_ok=True)
+    with open(fresh, "x", encoding="utf-8") as file:  # never through a link that somebody put there
+        file.write(text + "\n")
     os.replace(fresh, path)
+
+
+def note_event(run_directory: Path, event: dict) -> None:
+    """Append to events.jsonl, the run's list of what went another way than planned; once where it happens again."""
+    path = run_directory / "events.jsonl"
+    line = json.dumps(event) + "\n"
+    known = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if line not in known:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(line)
 
 
 def environment() -> dict:
@@ -99,11 +123,31 @@ def _defaults(config: StageConfig) -> dict:
     return {f.name: plain(f.default_factory()) for f in fields(config) if f.default_factory is not MISSING}
 
 
+def _read_config(path: Path) -> dict:
+    """config.yaml of an earlier launch: plain values alone, without tags and without aliases that multiply."""
+    restore = "restore the file or choose another run.name"
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise ValueError(f"{path} has more than {MAX_CONFIG_BYTES} bytes: {restore}")
+    try:
+        text = path.read_text(encoding="utf-8")
+        if text.count("[") + text.count("{") > 100:  # safe_dump writes none but for what is empty
+            raise ValueError("it nests too deep")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise ValueError("it has aliases")
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no configuration of a run ({error}): {restore}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is no configuration of a run: {restore}")
+    return content
+
+
 def _refuse_other_run(defaults: dict, before: dict, now: dict, path: Path) -> None:
     """A key that did not exist when the run began counts as its default, which is what the run did."""
     old, new = _flat(defaults) | _flat(before), _flat(now)
+    free = FREE_KEYS + (DATA_KEYS if new.get("data.accept_changes") else ())
     for key in sorted(old.keys() | new.keys()):
-        is_free = key in FREE_KEYS or key.split(".")[0] in FREE_SECTIONS
+        is_free = key in free or key.split(".")[0] in FREE_SECTIONS
         if not is_free and old.get(key) != new.get(key):
             raise ValueError(
                 f"{key}={new.get(key)} but the run in {path} has {key}={old.get(key)}: give it the old value to resume, "
@@ -119,7 +163,8 @@ def _flat(tree: dict, prefix: str = "") -> dict:
 
 
 def _lock(path: Path) -> object:
-    lock = open(path / ".lock", "w")  # noqa: SIM115 - held until the process ends
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
+    lock = open(path / ".lock", "w", opener=lambda name, _: os.open(name, flags, 0o666))  # noqa: SIM115 - held until the end
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

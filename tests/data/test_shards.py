@@ -1,4 +1,5 @@
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -136,6 +137,7 @@ def test_files_that_are_too_long_are_refused(stem: Path, ending: str):
         (34 + 12 * 40 + 8, struct.pack("<q", 99), "document marks that do not rise"),
         (34 + 12 * 40 + 8, struct.pack("<q", -9), "document marks that do not rise"),
         (34 + 12 * 40 + 8 * 40, struct.pack("<q", 41), "document marks that do not rise"),
+        (34 + 12 * 40 + 8, struct.pack("<qq", 2**63 - 1, -2), "document marks that do not rise"),  # differences wrap
     ],
 )
 def test_lying_headers_are_refused(stem: Path, offset: int, data: bytes, message: str):
@@ -147,8 +149,74 @@ def test_lying_headers_are_refused(stem: Path, offset: int, data: bytes, message
     assert message in str(error.value) and "some.name.idx" in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, '{"documents": 41}', '{"tokens": 1}'])
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, "{}", '{"documents": 41}', '"tokens": 1}'])
 def test_a_manifest_that_is_wrong_is_refused(stem: Path, text: str):
     Path(f"{stem}.json").write_text(text)
     with pytest.raises(ValueError, match=r"some.name.json .*restore the file"):
         Shard.open(stem)
+
+
+@pytest.mark.parametrize("key", ["documents", "tokens"])
+def test_counts_that_differ_from_the_manifest_are_refused(stem: Path, key: str):
+    path = Path(f"{stem}.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: 7}))
+    with pytest.raises(ValueError, match=f"some.name.json states {key}=7, but the shard has .*restore the file"):
+        Shard.open(stem)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "other"}, "must hold a JSON object of format mai1-shard"),
+        ({"version": 2}, "must hold a JSON object of format mai1-shard and version 1"),
+        ({"vocab_size": "300"}, "must state vocab_size as an integer"),
+        ({"tokens": None}, "must state tokens as an integer"),
+        ({"sha256": None}, "must state the sha256 of bin and idx"),
+        ({"sha256": {"bin": "0" * 64}}, "must state the sha256 of bin and idx"),
+        ({"sha256": {"bin": "0" * 64, "../../x": "0" * 64}}, "must state the sha256 of bin and idx"),
+        ({"sha256": {"bin": "0" * 64, "idx": 7}}, "must state the sha256 of bin and idx"),
+    ],
+)
+def test_a_manifest_states_all_that_a_run_relies_on(stem: Path, change: dict, message: str):
+    path = Path(f"{stem}.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ValueError, match=f"some.name.json {message}"):
+        Shard.open(stem)
+
+
+def test_a_file_that_shrinks_while_it_is_open_is_an_error_with_its_name(stem: Path):
+    shard = Shard.open(stem)
+    whole = Path(f"{stem}.bin").read_bytes()
+    os.truncate(f"{stem}.bin", 30)
+    np.testing.assert_array_equal(shard.read(0, 15), np.frombuffer(whole, dtype="<u2")[:15])
+    with pytest.raises(ValueError, match=r"some.name.bin ends before byte 30, .*restore the file"):
+        shard.read(14, 2)
+
+
+def test_a_file_that_vanishes_while_it_is_open_is_still_read(stem: Path):
+    shard = Shard.open(stem)
+    Path(f"{stem}.bin").unlink()
+    np.testing.assert_array_equal(shard.tokens, np.concatenate(make_documents()))
+
+
+def test_a_failing_disk_is_an_error_with_the_files_name(stem: Path, monkeypatch: pytest.MonkeyPatch):
+    shard = Shard.open(stem)
+    monkeypatch.setattr(os, "preadv", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+    with pytest.raises(ValueError, match=r"some.name.bin cannot be read at byte 4 \(.*Input/output error"):
+        shard.read(2, 1)
+
+
+@pytest.mark.parametrize(("vocab_size", "bad"), [(300, b"\xff\xff"), (70_000, b"\xff\xff\xff\xff")])
+def test_an_id_outside_the_vocabulary_is_named_with_its_place(tmp_path: Path, vocab_size: int, bad: bytes):
+    write(tmp_path / "s", make_documents(), vocab_size=vocab_size)
+    with open(tmp_path / "s.bin", "r+b") as file:
+        file.seek(5 * len(bad))
+        file.write(bad)
+    with pytest.raises(ValueError, match=r"s.bin holds id (65535|-1) at 5, of (300|70000): restore the file"):
+        Shard.open(tmp_path / "s").read(3, 10)
+
+
+def test_a_long_read_that_comes_in_parts_is_put_together(stem: Path, monkeypatch: pytest.MonkeyPatch):
+    shard, preadv = Shard.open(stem), os.preadv
+    monkeypatch.setattr(os, "preadv", lambda file, buffers, place: preadv(file, [buffers[0][:7]], place))
+    np.testing.assert_array_equal(shard.tokens, np.concatenate(make_documents()))

@@ -1,8 +1,11 @@
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from mai1.data.loader import BatchConfig, Loader
 from mai1.data.shards import Shard, ShardWriter
 from mai1.data.stream import TokenStream
 
@@ -91,6 +94,50 @@ def test_the_fingerprint_names_the_data_the_length_and_the_seed(tmp_path: Path):
     ]
     assert len(set(made)) == 5
     assert TokenStream(write_shards(tmp_path / "again"), sequence_length=7, seed=3).fingerprint == made[0]
+
+
+def ids_of_steps(stream: TokenStream, steps: range, *, num_ranks: int, microbatch: int) -> list[list[int]]:
+    """Every row of some steps in the run's order, read as `num_ranks` ranks read them."""
+    config = BatchConfig(sequences_per_step=8, sequences_per_microbatch=microbatch)
+    ranks = [
+        Loader(stream, config, end_of_text_id=-1, data_rank=rank, data_size=num_ranks) for rank in range(num_ranks)
+    ]
+    rows = []
+    for step in steps:
+        for batches in zip(*(loader.microbatches(step) for loader in ranks), strict=True):
+            for batch in batches:
+                rows += torch.cat((batch.tokens_BT[:, :1], batch.targets_BT), dim=1).tolist()
+    return rows
+
+
+def test_interruptions_on_any_ranks_lose_and_repeat_no_row_over_the_border_of_an_epoch(tmp_path: Path):
+    """Steps hold 8 rows and epochs 17, so borders fall inside a step, a microbatch and a rank's share."""
+    stream = TokenStream(write_shards(tmp_path), sequence_length=LENGTH, seed=3)
+    assert stream.rows_per_epoch == 17
+    straight = [stream.read(sample).ids.tolist() for sample in range(8 * 9)]
+    pieces, first = [], 0
+    for last, num_ranks, microbatch in ((1, 1, 8), (3, 4, 1), (4, 2, 2), (7, 8, 1), (9, 1, 2)):
+        resumed = TokenStream(
+            [Shard.open(tmp_path / name) for name in ("a", "b")], sequence_length=LENGTH, seed=3
+        )  # nothing is carried over but the step
+        pieces += ids_of_steps(resumed, range(first, last), num_ranks=num_ranks, microbatch=microbatch)
+        first = last
+    assert pieces == straight
+    for epoch in range(4):
+        targets = [i for row in pieces[17 * epoch : 17 * (epoch + 1)] for i in row[1:]]
+        assert len(set(targets)) == len(targets) == 17 * LENGTH
+
+
+def test_a_row_that_cannot_be_read_is_named_with_its_shard(tmp_path: Path):
+    stream = TokenStream(write_shards(tmp_path), sequence_length=LENGTH, seed=3)
+    rows = [stream.read(sample) for sample in range(stream.rows_per_epoch)]
+    os.truncate(tmp_path / "b.bin", 0)
+    for sample, row in enumerate(rows):
+        if (row.sources == 0).all():
+            assert stream.read(sample).ids.tolist() == row.ids.tolist()
+            continue
+        with pytest.raises(ValueError, match=rf"^row {sample} of the training data: .*/b\.bin ends before byte"):
+            stream.read(sample)
 
 
 def test_too_little_text_is_refused_with_the_mend(tmp_path: Path):
