@@ -26,6 +26,9 @@ MAX_TEXT_BYTES = 256 << 20
 """A text file is one document and is read whole."""
 
 MAX_LINE_BYTES = 64 << 20
+ZSTD_BYTES = 1 << 10
+"""Compressed bytes expanded at once: at most about 44 MB come of them."""
+
 EXPANSION = {".gz": 4, ".zst": 4, ".parquet": 3}
 """About how many bytes of text a compressed byte holds; for estimates only."""
 
@@ -151,18 +154,31 @@ def text_of_record(record: dict, text_field: str, *, where: str) -> str:
 def _read_parquet(path: Path, text_field: str) -> Iterator[Document]:
     row = 0
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            if text_field not in names:
-                raise ValueError(_no_field(str(path), text_field, names))
+        schema = pyarrow.parquet.read_schema(path)
+        if text_field not in schema.names:
+            raise ValueError(_no_field(str(path), text_field, schema.names))
+        # kept as a dictionary: one long text that a thousand rows name is in memory once
+        is_text = schema.field(text_field).type in (pyarrow.string(), pyarrow.large_string())
+        with pyarrow.parquet.ParquetFile(path, read_dictionary=[text_field] if is_text else None) as file:
             for batch in file.iter_batches(batch_size=256, columns=[text_field]):
-                for record in batch.to_pylist():
+                for value in batch.column(0):
                     row += 1
                     where = f"{path} row {row}"
-                    yield Document(text_of_record(record, text_field, where=where), where)
+                    yield Document(_text_of_value(value, text_field, where=where), where)
     except (pyarrow.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path} must be a complete Parquet file ({reason}): fetch or write it again") from error
+
+
+def _text_of_value(value: pyarrow.Scalar, text_field: str, *, where: str) -> str:
+    try:
+        record = {text_field: value.as_py()}
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{where} must be UTF-8 ({error}): convert it") from error
+    text = text_of_record(record, text_field, where=where)
+    if len(text) > MAX_LINE_BYTES:
+        raise ValueError(f"{where} must have at most {MAX_LINE_BYTES} characters: split the document")
+    return text
 
 
 def _open_bytes(path: Path) -> io.BufferedIOBase:
@@ -179,7 +195,7 @@ class _ZstdFile(io.RawIOBase):
     def __init__(self, path: Path) -> None:
         self._file = open(path, "rb")  # noqa: SIM115 (closed in close)
         self._frame = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
-        self._ready = b""
+        self._ready = memoryview(b"")
 
     def readable(self) -> bool:
         return True
@@ -199,14 +215,14 @@ class _ZstdFile(io.RawIOBase):
     def _fill(self) -> bool:
         """Decompress a little more; False at the end of the last frame."""
         data = self._frame.unused_data if self._frame.eof else b""
-        data = data or self._file.read(1 << 14)
+        data = data or self._file.read(ZSTD_BYTES)
         if self._frame.eof:
             if not data:
                 return False
             self._frame = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
         if not data:
             raise EOFError("it ends in the middle of a frame")
-        self._ready = self._frame.decompress(data)
+        self._ready = memoryview(self._frame.decompress(data))
         return True
 
 

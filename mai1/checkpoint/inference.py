@@ -4,7 +4,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from mai1.checkpoint.described import check_described
 from mai1.checkpoint.read_config import from_hf_config
+from mai1.checkpoint.verify import checkpoints_in
 from mai1.checkpoint.weights import read_weights
 from mai1.model.transformer import ModelConfig, MoETransformer
 
@@ -14,7 +16,9 @@ def load_model(directory: Path) -> MoETransformer:
 
     Multi-token prediction is left out: only training uses it.
     """
-    model = MoETransformer(replace(read_model_config(directory), num_mtp_layers=0))
+    config = replace(read_model_config(directory), num_mtp_layers=0)
+    check_described(config, directory)
+    model = MoETransformer(config)
     read_weights(directory, model)
     return model.eval()
 
@@ -26,14 +30,15 @@ def read_model_config(directory: Path) -> ModelConfig:
         hf = json.loads(path.read_bytes())
     except OSError:
         raise ValueError(f"{directory} has no config.json: it is no checkpoint") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON ({error}): use another checkpoint") from None
     return from_hf_config(hf, where=str(path))
 
 
 def resolve_checkpoint(path: Path, *, key: str) -> Path:
     """The checkpoint a person means by a checkpoint, a run directory or its `checkpoints`."""
-    for candidate in (path, path / "latest", path / "checkpoints" / "latest"):
+    newest = [*checkpoints_in(path), *checkpoints_in(path / "checkpoints")]  # where `latest` is lost
+    for candidate in (path, path / "latest", path / "checkpoints" / "latest", *newest):
         if (candidate / "config.json").is_file():
             return candidate.resolve()
     raise ValueError(

@@ -40,6 +40,22 @@ NEEDED_OF_FAMILY = {
 }
 """The same for one architecture."""
 
+COUNTS = (
+    *("vocab_size", "hidden_size", "intermediate_size", "moe_intermediate_size", "num_hidden_layers"),
+    *("num_attention_heads", "num_key_value_heads", "head_dim", "max_position_embeddings", "first_k_dense_replace"),
+    *("n_routed_experts", "num_local_experts", "num_experts", "num_experts_per_tok", "n_shared_experts"),
+    *("n_group", "topk_group", "num_nextn_predict_layers", "num_mtp_layers", "decoder_sparse_step"),
+    *("q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"),
+)
+NUMBERS = ("rope_theta", "rms_norm_eps", "initializer_range", "routed_scaling_factor", "partial_rotary_factor")
+OTHERS = {
+    bool: ("norm_topk_prob", "tie_word_embeddings", "use_qk_norm", "use_sliding_window"),
+    dict: ("rope_parameters", "rope_scaling"),
+    list: ("mlp_only_layers",),
+}
+LARGEST = 2**40
+"""Of any count or number: what is larger is no size of a model, and might be no size of a tensor."""
+
 NAMES_OF_NUM_EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts")
 """Every release of transformers writes another one."""
 
@@ -55,6 +71,7 @@ def from_hf_config(hf: dict, *, where: str) -> ModelConfig:
         raise ValueError(
             f"{where}: architectures={hf.get('architectures')} is not one that mai1 trains: use {known}"
         ) from None
+    _check_types(hf, where=where)
     _refuse_unknown_features(hf, family, where=where)
     rope = hf.get("rope_parameters") or {}
     num_experts = next((hf[key] for key in NAMES_OF_NUM_EXPERTS if hf.get(key) is not None), None)
@@ -88,6 +105,28 @@ def from_hf_config(hf: dict, *, where: str) -> ModelConfig:
         attention=_attention(family, hf, where=where),
         moe=moe,
     )
+
+
+def _check_types(hf: dict, *, where: str) -> None:
+    """Each value that is there and not null is of its kind; `rope_parameters` says some of them once more."""
+    rope = hf.get("rope_parameters")
+    for content in (hf, rope if isinstance(rope, dict) else {}):
+        wrong = [key for key in COUNTS if not (content.get(key) is None or _is_count(content[key]))]
+        wrong += [key for key in NUMBERS if not (content.get(key) is None or _is_number(content[key]))]
+        if wrong:
+            raise ValueError(f"{where}: {wrong[0]} is missing or no number that it can be: use a complete config.json")
+    for kind, keys in OTHERS.items():
+        for key in keys:
+            if not isinstance(hf.get(key), kind | None):
+                raise ValueError(f"{where}: {key} must be of type {kind.__name__}: use a complete config.json")
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value <= LARGEST
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= value <= LARGEST  # NaN is not
 
 
 def _attention(family: Family, hf: dict, *, where: str) -> AttentionConfig:

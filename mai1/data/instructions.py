@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MAX_LINE_BYTES = 16 * 2**20
+MAX_FILE_BYTES = 2**30
+"""Of a .json file, which is read whole."""
 
 
 def read_conversations(path: Path) -> list[list[dict]]:
@@ -64,6 +66,10 @@ def _source(record: object) -> str:
 
 def _records(path: Path) -> Iterator[tuple[str, object]]:
     if path.suffix == ".json":
+        if (size := path.stat().st_size) > MAX_FILE_BYTES:
+            raise ValueError(
+                f"{path} has {size} bytes, more than {MAX_FILE_BYTES}: use .jsonl, one conversation a line"
+            )
         content = _parse(_decode(path.read_bytes(), str(path)), str(path))
         if not isinstance(content, list) or _is_message(content[0] if content else None):
             yield str(path), content
@@ -90,7 +96,7 @@ def _decode(data: bytes, where: str) -> str:
 def _parse(text: str, where: str) -> object:
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{where} is not JSON ({error}): correct it; .jsonl has one object a line") from None
 
 

@@ -3,6 +3,7 @@
 The only room that imports transformers.
 """
 
+import json
 from pathlib import Path
 
 import torch
@@ -10,11 +11,19 @@ import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from mai1.checkpoint.inference import load_model
-from mai1.tokenizer.chat import encode_chat
+from mai1.tokenizer.chat import CHAT_TEMPLATE, encode_chat
 from mai1.tokenizer.tokenizer import Tokenizer
 
 MAX_LOGIT_DIFFERENCE = 1e-4
 """Largest difference in fp32 that counts as agreement."""
+
+CODE_KEYS = (
+    *("auto_map", "trust_remote_code", "custom_generate", "custom_pipelines", "chat_template", "_target_"),
+    *("attn_implementation", "_attn_implementation", "_attn_implementation_internal"),
+    *("experts_implementation", "_experts_implementation", "_experts_implementation_internal"),
+    *("use_kernels", "kernel_config", "quantization_config"),
+)
+"""Keys of a checkpoint's JSON files by which releases of transformers load classes, kernels or templates."""
 
 CHAT = [
     {"role": "system", "content": "Answer briefly."},
@@ -28,6 +37,7 @@ def prove_parity(directory: Path, *, text: str = "") -> dict:
 
     `text` is what both read; by default this library's own documentation of nn.Module, which is real English and code.
     """
+    refuse_foreign_code(directory)
     text = text or torch.nn.Module.__doc__ + torch.nn.functional.cross_entropy.__doc__
     tokenizer = Tokenizer.load(directory)
     hf_tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
@@ -65,12 +75,43 @@ def prove_parity(directory: Path, *, text: str = "") -> dict:
     }
 
 
+def refuse_foreign_code(directory: Path) -> None:
+    """ValueError for files that would make transformers run, fetch or render what is not ours.
+
+    Transformers renders templates in a sandbox without a limit on time, and looks up kernels by names in config.json.
+    """
+    template = directory / "chat_template.jinja"
+    if not template.is_file() or template.read_bytes() != CHAT_TEMPLATE.encode():
+        raise ValueError(f"{template} must be the template that mai1 writes, which alone is rendered: write it again")
+    for path in sorted(directory.glob("*.json")):
+        for key in _keys_of(path):
+            if key in CODE_KEYS:
+                raise ValueError(f"{path}: {key} names code or a template, which mai1 never follows: remove it")
+
+
+def _keys_of(path: Path) -> set[str]:
+    try:
+        waiting, keys = [json.loads(path.read_bytes())], set()
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON ({error}): use another checkpoint") from error
+    while waiting:
+        value = waiting.pop()
+        keys |= value.keys() if isinstance(value, dict) else set()
+        waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return keys
+
+
 def _load_stock(directory: Path) -> PreTrainedModel:
     """transformers' own model, which uses every tensor but those of multi-token prediction; ValueError for any other."""
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()  # the report is read here
     model, report = AutoModelForCausalLM.from_pretrained(
-        directory, dtype=torch.float32, local_files_only=True, trust_remote_code=False, output_loading_info=True
+        directory,
+        dtype=torch.float32,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        output_loading_info=True,
     )
     first, count = model.config.num_hidden_layers, getattr(model.config, "num_mtp_layers", 0)
     further = tuple(f"model.layers.{first + i}." for i in range(count))

@@ -13,6 +13,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 Config = TypeVar("Config")
+RESOLVER = re.compile(r"\$\{.*:", re.DOTALL)
+"""${oc.env:HOME}, ${now:%Y}: not the same on every rank and day, and secrets in every checkpoint."""
+READS_NOTHING = "a configuration reads nothing from outside: write the value itself"
 
 
 def config_directory() -> Path:
@@ -31,7 +34,9 @@ def compose_config(command: str, schema: type[Config], overrides: list[str]) -> 
     try:
         with initialize_config_dir(str(config_directory()), version_base=None):
             composed = compose(command, [_open_mapping(override, schema) for override in overrides])
-        _refuse_unknown_keys(OmegaConf.to_container(composed), schema, command)
+        content = OmegaConf.to_container(composed)
+        _refuse_resolvers(content)
+        _refuse_unknown_keys(content, schema, command)
         # once more into the schema: a section that was deleted and added again has lost its types
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), composed))
     except (HydraException, OmegaConfBaseException) as error:
@@ -50,10 +55,20 @@ def _check_overrides(overrides: list[str], command: str) -> None:
         key, equals, value = override.lstrip("+").partition("=")
         if not key or not (equals or override.startswith("~")):
             raise ValueError(f"{override!r} is no key=value: `mai1 {command} --help` lists keys and values")
-        if re.search(r"\$\{.*:", value, re.DOTALL):  # ${oc.env:HOME}, ${now:%Y}: not the same on every rank and day
-            raise ValueError(f"{override}: a configuration reads nothing from outside: write the value itself")
+        if RESOLVER.search(value):
+            raise ValueError(f"{override}: {READS_NOTHING}")
         if key.startswith(("hydra.", "hydra/")):
             raise ValueError(f"{override}: Hydra's own settings have no effect here: remove it")
+        if "/" in key or (key in _groups() and re.search(r"\.\.|/", value)):
+            raise ValueError(f"{override}: options are the files under {config_directory()} alone: name one of them")
+
+
+def _refuse_resolvers(content: object) -> None:
+    """Whatever way a `${oc.env:...}` came in: before it is resolved, so that what it names never gets anywhere."""
+    if isinstance(content, str) and RESOLVER.search(content):
+        raise ValueError(f"{content}: {READS_NOTHING}")
+    for value in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
+        _refuse_resolvers(value)
 
 
 def _refuse_unknown_keys(content: dict, schema: type, command: str, prefix: str = "") -> None:
@@ -69,9 +84,8 @@ def _refuse_unknown_keys(content: dict, schema: type, command: str, prefix: str 
 
 def _explain(error: Exception, command: str, known: list[str], overrides: list[str]) -> str:
     """One line: what was given, what is wrong, what would be right."""
-    groups = [path.name for path in config_directory().iterdir() if path.is_dir()]
     for key in map(_key_of, overrides):
-        if key not in known and key not in groups and key.split(".")[0] != "sources":  # its names are a person's own
+        if key not in known and key not in _groups() and key.split(".")[0] != "sources":  # its names are a person's own
             return f"{key} is no key of `mai1 {command}`: {_did_you_mean(key, known, command)}"
     text = str(getattr(error, "__cause__", None) or error)
     first_line = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
@@ -81,6 +95,10 @@ def _explain(error: Exception, command: str, known: list[str], overrides: list[s
     )
     available = " ".join(line.strip() for line in text.splitlines()[1:] if line.startswith("\t") and "=" not in line)
     return f"{given or 'configuration'}: {first_line} {available} (`mai1 {command} --help` lists keys and values)"
+
+
+def _groups() -> list[str]:
+    return [path.name for path in config_directory().iterdir() if path.is_dir()]
 
 
 def _key_of(override: str) -> str:

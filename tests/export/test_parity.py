@@ -7,13 +7,14 @@ from safetensors.torch import load_file, save_file
 
 from mai1.checkpoint.families import to_hf_config
 from mai1.checkpoint.inference import load_model
-from mai1.checkpoint.weights import plan_model_files, write_weights
 from mai1.export import parity
 from mai1.export.parity import prove_parity
 from mai1.model.init import initialize
 from mai1.model.transformer import MoETransformer
+from mai1.tokenizer.chat import CHAT_TEMPLATE
 from mai1.tokenizer.huggingface import write_huggingface_files
 from mai1.tokenizer.training import TokenizerConfig, train_tokenizer
+from tests.support.model_files import write_model
 from tests.support.tiny import tiny_model_config
 
 TEXT = "For Name in names:\n    print(name)  # all of them, don't skip any\n" * 3
@@ -27,8 +28,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_huggingface_files(tokenizer, folder)
     model = MoETransformer(tiny_model_config(vocab_size=tokenizer.vocabulary.size, init_std=0.1, num_mtp_layers=1))
     initialize(model, seed=0)
-    plan = plan_model_files(model.config, expert_parallel=1, max_bytes=10**9, bytes_per_element=4)
-    write_weights(folder, model, plan, rank=0)
+    write_model(folder, model)
     ids = {
         "end_of_text_id": tokenizer.end_of_text_id,
         "stop_ids": [tokenizer.end_of_text_id],
@@ -78,25 +78,30 @@ def test_tensors_that_the_stock_class_does_not_expect_are_refused(
         prove_parity(tmp_path, text=TEXT)
 
 
+def test_a_tokenizer_that_disagrees_is_refused(checkpoint: Path, tmp_path: Path):
+    shutil.copytree(checkpoint, tmp_path, dirs_exist_ok=True)
+    original = (tmp_path / "tokenizer.json").read_text()
+    (tmp_path / "tokenizer.json").write_text(
+        original.replace('"normalizer": null', '"normalizer": {"type": "Lowercase"}')
+    )
+    with pytest.raises(ValueError, match="token ids differ from transformers' at "):
+        prove_parity(tmp_path, text=TEXT)
+
+
 @pytest.mark.parametrize(
-    ("name", "old", "new", "what"),
+    ("old", "new", "what"),
     [
-        ("tokenizer.json", '"normalizer": null', '"normalizer": {"type": "Lowercase"}', "token ids"),
-        ("chat_template.jinja", "+ '<|end|>'", "+ ' <|end|>'", "chat ids"),
-        (
-            "chat_template.jinja",
-            "{%- generation -%}",
-            "{%- generation -%}{%- endgeneration -%}{%- generation -%}x",
-            "chat ids",
-        ),
+        ("+ '<|end|>'", "+ ' <|end|>'", "chat ids"),
+        ("{%- generation -%}", "{%- generation -%}{%- endgeneration -%}{%- generation -%}x", "chat ids"),
+        ("message['content'] + '<|end|>' -}}{%- endgen", "message['content'] -}}{%- endgen", "chat ids"),
     ],
 )
-def test_a_tokenizer_that_disagrees_is_refused(checkpoint: Path, name: str, old: str, new: str, what: str):
-    original = (checkpoint / name).read_text()
-    assert old in original
-    (checkpoint / name).write_text(original.replace(old, new))
-    try:
-        with pytest.raises(ValueError, match=f"{what} differ from transformers' at "):
-            prove_parity(checkpoint, text=TEXT)
-    finally:
-        (checkpoint / name).write_text(original)
+def test_a_template_that_disagrees_with_our_own_encoding_is_noticed(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, what: str
+):
+    shutil.copytree(checkpoint, tmp_path, dirs_exist_ok=True)
+    assert old in CHAT_TEMPLATE
+    (tmp_path / "chat_template.jinja").write_text(CHAT_TEMPLATE.replace(old, new))
+    monkeypatch.setattr(parity, "CHAT_TEMPLATE", CHAT_TEMPLATE.replace(old, new))  # as if we had written it so
+    with pytest.raises(ValueError, match=f"{what} differ from transformers' at "):
+        prove_parity(tmp_path, text=TEXT)

@@ -13,11 +13,11 @@ from transformers.modeling_layers import MtpModel
 from mai1.checkpoint.families import family_of, to_hf_config
 from mai1.checkpoint.inference import load_model
 from mai1.checkpoint.read_config import from_hf_config
-from mai1.checkpoint.weights import plan_model_files, write_weights
 from mai1.model.flops import count_parameters
 from mai1.model.init import initialize
 from mai1.model.transformer import ModelConfig, MoETransformer
 from tests.model.test_counts import SHAPES, shape
+from tests.support.model_files import write_model
 from tests.support.tiny import END_OF_TEXT, family_configs
 
 TOKENS_BT = torch.tensor(
@@ -71,8 +71,7 @@ def random_model(config: ModelConfig) -> MoETransformer:
 
 def write(model: MoETransformer, folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
-    plan = plan_model_files(model.config, expert_parallel=1, max_bytes=300_000, bytes_per_element=4)
-    write_weights(folder, model, plan, rank=0)
+    plan = write_model(folder, model, max_bytes=300_000)
     (folder / "config.json").write_text(json.dumps(to_hf_config(model.config, **IDS)))
     assert len(plan) > 1
     return folder
