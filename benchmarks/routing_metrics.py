@@ -35,6 +35,7 @@ from mai1.train.expert_figures import ChoiceCounter, RouterDrift, choice_figures
 from mai1.train.metrics import MetricsLog, Speed
 from mai1.train.step_log import StepLog
 from mai1.train.trainer import Trainer
+from mai1.watch.rank_watch import RankWatch
 
 SEQUENCE_LENGTH, VOCABULARY = 512, 8192
 
@@ -78,7 +79,7 @@ def build_trainer(model_name: str, tokens_per_step: int, folder: Path, world: Wo
     model, rows = MoETransformer(config.model), RandomRows()
     initialize(model, seed=0)
     batch = BatchConfig(sequences_per_step=tokens_per_step // SEQUENCE_LENGTH, sequences_per_microbatch=4)
-    loader = Loader(rows, batch, rank=0, world_size=1, end_of_text_id=0)
+    loader = Loader(rows, batch, end_of_text_id=0)
     engine = Engine(model, config.engine, config.optim, world=world, microbatch=4, accumulation=loader.num_microbatches)
     metrics = MetricsLog(folder, from_step=0, wandb=config.wandb, run_name="benchmark", config={})
     routers = {layer: moe.router for layer, moe in model.moe_layers().items()}
@@ -100,6 +101,7 @@ def build_trainer(model_name: str, tokens_per_step: int, folder: Path, world: Wo
         stop=False,
         state=TrainerState(step=0, tokens=0, seconds=0.0, data_fingerprint="", run={}),
         world=world,
+        watch=RankWatch.off(world),
     )
 
 

@@ -83,7 +83,9 @@ def compute_losses(
     router_z = language.new_zeros(())
     if balance.z_loss_weight:
         router_z = sum(router_z_sum(routing) for routing in output.routings.values()) * per_layer_token
-    balance_sum = balance_loss_sum(output.routings, method=balance.method, last_load_LE=last_load_LE)
+    balance_sum = balance_loss_sum(
+        output.routings, method=balance.method, last_load_LE=last_load_LE, sequence_group=output.sequence_group
+    )
     balance_loss = balance_sum * per_layer_token
     total = language + loss.mtp_weight * mtp + balance.z_loss_weight * router_z + balance.loss_weight * balance_loss
     return Losses(total, language.detach(), mtp.detach(), router_z.detach(), balance_loss.detach())
@@ -96,12 +98,15 @@ def _cross_entropy_sum(output: ModelOutput, batch: Batch, *, depth: int) -> torc
         hidden_BTD = output.further_BTD[depth - 1]
         targets_BT, weights_BT = (ahead(x_BT, batch.segments_BT, depth=depth) for x_BT in (targets_BT, weights_BT))
     return chunked_cross_entropy(
-        hidden_BTD.flatten(0, 1), output.unembedding_VD, targets_BT.flatten(), weights_BT.flatten()
+        hidden_BTD.flatten(0, 1),
+        output.unembedding_VD,
+        batch.own(targets_BT).flatten(),
+        batch.own(weights_BT).flatten(),
     )
 
 
 def count_totals(batches: list[Batch], *, counted: Counted, num_mtp_layers: int) -> list[float]:
-    """What these microbatches add to the step's totals, in the order that `as_totals` reads: to be summed over ranks."""
+    """What this rank's positions add to the step's totals, in the order that `as_totals` reads: to be summed over ranks."""
     counts = torch.zeros(3 + 2 * num_mtp_layers, dtype=torch.float64)
     for batch in batches:
         counted_BT = counted_tokens(batch, counted)
@@ -111,7 +116,7 @@ def count_totals(batches: list[Batch], *, counted: Counted, num_mtp_layers: int)
             for depth in range(num_mtp_layers)
         ]
         tensors = (batch.loss_mask_BT, batch.segments_BT >= 0, counted_BT, *further)
-        counts += torch.stack([x_BT.sum(dtype=torch.float64) for x_BT in tensors]).cpu()
+        counts += torch.stack([batch.own(x_BT).sum(dtype=torch.float64) for x_BT in tensors]).cpu()
     return counts.tolist()
 
 
@@ -122,12 +127,13 @@ def as_totals(counts: list[float]) -> StepTotals:
 
 
 def counted_tokens(batch: Batch, counted: Counted) -> torch.Tensor:
-    """Which tokens are load and enter the router's losses: bool `[B, T]`."""
+    """Which tokens of the whole rows are load and enter the router's losses: bool `[B, T]`."""
     valid_BT = batch.segments_BT >= 0
     return valid_BT if counted is Counted.tokens else valid_BT & (batch.loss_mask_BT > 0)
 
 
 def token_losses(output: ModelOutput, batch: Batch) -> torch.Tensor:
-    """Cross-entropy of each target in nats, 0 where the mask is 0, for measuring only: fp32 `[B, T]`."""
-    nats_N = token_cross_entropy(output.hidden_BTD.flatten(0, 1), output.unembedding_VD, batch.targets_BT.flatten())
-    return nats_N.view_as(batch.loss_mask_BT) * batch.loss_mask_BT
+    """Cross-entropy of each of this rank's targets in nats, 0 where the mask is 0, for measuring only: fp32 `[B, T]`."""
+    targets_BT, mask_BT = batch.own(batch.targets_BT), batch.own(batch.loss_mask_BT)
+    nats_N = token_cross_entropy(output.hidden_BTD.flatten(0, 1), output.unembedding_VD, targets_BT.flatten())
+    return nats_N.view_as(mask_BT) * mask_BT

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,8 +45,8 @@ def rows_of(output: ModelOutput, batch: Batch, part: slice) -> tuple[ModelOutput
         tokens = (x.unflatten(0, (ROWS, -1))[part].flatten(0, 1) for x in whole)
         sequences = (routing.counted_BT[part], routing.tokens_per_expert_BE[part])
         routings[layer] = Routing(*tokens, *sequences, routing.dropped_E)
-    tensors = [getattr(batch, name)[part] for name in Batch.__slots__[:-1]]
-    return ModelOutput(output.hidden_BTD[part], output.unembedding_VD, routings), Batch(*tensors, is_packed=True)
+    tensors = {name: getattr(batch, name)[part] for name in Batch.__slots__ if name.endswith(("_B", "_BT"))}
+    return ModelOutput(output.hidden_BTD[part], output.unembedding_VD, routings), replace(batch, **tensors)
 
 
 TOTALS = StepTotals(num_targets=7.0, num_tokens=9.0, num_counted=5.0)

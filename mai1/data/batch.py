@@ -4,7 +4,7 @@ Every document starts with the end-of-text token of the one before: it is the co
 of the last, so one token separates, begins and ends. Legend: B rows, T positions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -26,7 +26,10 @@ class Row:
 
 @dataclass(slots=True)
 class Batch:
-    """Tokens, what follows them, where they stand in their document, and which targets count; `[B, T]`."""
+    """Tokens, what follows them, where they stand in their document, and which targets count; `[B, T]` of whole rows.
+
+    Where several ranks share the rows, all have the same tensors, and each computes the positions that are its `own`.
+    """
 
     tokens_BT: torch.Tensor
     targets_BT: torch.Tensor
@@ -42,13 +45,22 @@ class Batch:
     """int64 numbers of the rows in the run's global order."""
     is_packed: bool
     """Some row holds more than one document, or padding."""
+    sequence_rank: int = 0
+    """Which slice of the positions is this rank's own."""
+    sequence_size: int = 1
+    """Equal slices into which the positions are divided."""
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
         if device.type == "cpu":
             return self
-        moved = [getattr(self, name).to(device, non_blocking=True) for name in self.__slots__[:-1]]
-        return Batch(*moved, is_packed=self.is_packed)
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        tensors = {name: value for name, value in values.items() if isinstance(value, torch.Tensor)}
+        return replace(self, **{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()})
+
+    def own(self, x_BT: torch.Tensor) -> torch.Tensor:
+        """This rank's positions of one of these tensors, or of another of whole rows `[B, T, ...]`."""
+        return x_BT.chunk(self.sequence_size, dim=1)[self.sequence_rank]
 
     @property
     def isolating_segments_BT(self) -> torch.Tensor | None:
@@ -56,7 +68,9 @@ class Batch:
         return self.segments_BT if self.is_packed else None
 
 
-def collate(rows: list[Row], *, end_of_text_id: int, first_sample: int = 0) -> Batch:
+def collate(
+    rows: list[Row], *, end_of_text_id: int, first_sample: int = 0, sequence_rank: int = 0, sequence_size: int = 1
+) -> Batch:
     """Stack consecutive rows; documents and positions follow from where the end-of-text tokens stand."""
     ids = torch.from_numpy(np.stack([row.ids for row in rows]).astype(np.int64))
     mask = torch.from_numpy(np.stack([row.loss_mask for row in rows]).astype(np.float32))
@@ -78,4 +92,6 @@ def collate(rows: list[Row], *, end_of_text_id: int, first_sample: int = 0) -> B
         sources_BT=torch.from_numpy(sources)[:, :-1].contiguous(),
         samples_B=first_sample + torch.arange(len(rows)),
         is_packed=bool((segments_BT != 0).any()),
+        sequence_rank=sequence_rank,
+        sequence_size=sequence_size,
     )

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from mai1.model.isolation import Isolation, attend
 from mai1.model.norm import RMSNorm
 from mai1.model.rope import Rotation, rotate
+from mai1.model.sequence_parallel import join_heads, split_heads
 
 
 class AttentionKind(Enum):
@@ -142,11 +144,21 @@ class KeyValueCache:
 
 
 class Attention(nn.Module):
-    """Causal self-attention with grouped key-value heads, rotary positions and optional qk-norm."""
+    """Causal self-attention with grouped key-value heads, rotary positions and optional qk-norm.
 
-    def __init__(self, config: AttentionConfig, *, d_model: int, norm_eps: float) -> None:
+    With a `sequence_group`, positions are this rank's slice of whole rows, and isolation that of the whole rows.
+    """
+
+    def __init__(
+        self,
+        config: AttentionConfig,
+        *,
+        d_model: int,
+        norm_eps: float,
+        sequence_group: dist.ProcessGroup | None = None,
+    ) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.sequence_group = config, sequence_group
         query_width, kv_width = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
         self.query = nn.Linear(d_model, query_width, bias=False)
         self.key = nn.Linear(d_model, kv_width, bias=False)
@@ -171,7 +183,9 @@ class Attention(nn.Module):
         query_BTHC, key_BTGC = rotate(query_BTHC, rotation), rotate(key_BTGC, rotation)
         if cache is not None:
             key_BTGC, value_BTGC = cache.extend(layer, key_BTGC, value_BTGC)
-        return self.output(attend(query_BTHC, key_BTGC, value_BTGC, isolation).flatten(2))
+        query_BTHC, key_BTGC, value_BTGC = split_heads(query_BTHC, key_BTGC, value_BTGC, group=self.sequence_group)
+        mixed_BTHC = join_heads(attend(query_BTHC, key_BTGC, value_BTGC, isolation), group=self.sequence_group)
+        return self.output(mixed_BTHC.flatten(2))
 
     def _project(self, x_BTD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         query, key, value = self.query(x_BTD), self.key(x_BTD), self.value(x_BTD)

@@ -5,23 +5,45 @@ channels that are not rotated, P rotated channels, V value channels, L = R + P w
 """
 
 import torch
+import torch.distributed as dist
+import torch.nn.functional as F
 from torch import nn
 
 from mai1.model.attention import AttentionConfig, KeyValueCache
 from mai1.model.isolation import Isolation, attend
 from mai1.model.norm import RMSNorm
 from mai1.model.rope import Rotation, rotate_pairs
+from mai1.model.sequence_parallel import join_heads, own_heads, split_heads
 
 LATENT_NORM_EPS = 1e-6
 """What Hugging Face's DeepSeek-V3 adds in the norms of the latents, whatever `rms_norm_eps` says."""
 
 
-class LatentAttention(nn.Module):
-    """Causal self-attention whose keys and values are made from a latent of `kv_rank` channels, shared by all heads."""
+class HeadsOfLatent(nn.Linear):
+    """Keys and values, `[B, T, H, C + V]`, from the latent; with a `sequence_group`, those of this rank's heads alone."""
 
-    def __init__(self, config: AttentionConfig, *, d_model: int) -> None:
+    def __init__(self, config: AttentionConfig, sequence_group: dist.ProcessGroup | None) -> None:
+        super().__init__(config.kv_rank, config.num_heads * (config.head_dim + config.value_dim), bias=False)
+        self.num_heads, self.sequence_group = config.num_heads, sequence_group
+
+    def forward(self, latent_BTR: torch.Tensor) -> torch.Tensor:
+        """`[B, T, R]` to `[B, T, H, C + V]`, where H counts the heads that this rank attends with."""
+        weight_HXR = own_heads(self.weight.unflatten(0, (self.num_heads, -1)), self.sequence_group)
+        return F.linear(latent_BTR, weight_HXR.flatten(0, 1)).unflatten(-1, weight_HXR.shape[:2])
+
+
+class LatentAttention(nn.Module):
+    """Causal self-attention whose keys and values are made from a latent of `kv_rank` channels, shared by all heads.
+
+    With a `sequence_group`, positions are this rank's slice of whole rows, and isolation that of the whole rows. Every
+    rank gets the latents of all positions, which are smaller than keys and values of its heads, and makes these itself.
+    """
+
+    def __init__(
+        self, config: AttentionConfig, *, d_model: int, sequence_group: dist.ProcessGroup | None = None
+    ) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.sequence_group = config, sequence_group
         query_width = config.num_heads * config.key_dim
         if config.query_rank:
             self.query_down = nn.Linear(d_model, config.query_rank, bias=False)
@@ -29,7 +51,7 @@ class LatentAttention(nn.Module):
         self.query = nn.Linear(config.query_rank or d_model, query_width, bias=False)
         self.kv_down = nn.Linear(d_model, config.kv_rank + config.rope_dim, bias=False)
         self.kv_norm = RMSNorm(config.kv_rank, eps=LATENT_NORM_EPS)
-        self.kv_up = nn.Linear(config.kv_rank, config.num_heads * (config.head_dim + config.value_dim), bias=False)
+        self.kv_up = HeadsOfLatent(config, sequence_group)
         self.output = nn.Linear(config.num_heads * config.value_dim, d_model, bias=False)
 
     def forward(
@@ -50,11 +72,8 @@ class LatentAttention(nn.Module):
         latent_BTR, turned_key_BTP = self.kv_down(x_BTD).split((self.config.kv_rank, self.config.rope_dim), dim=-1)
         latent_BTR, turned_key_BT1P = self.kv_norm(latent_BTR), rotate_pairs(turned_key_BTP[:, :, None], rotation)
         if cache is None:
-            key_BTHC, value_BTHV = self._make_keys_and_values(latent_BTR)
-            turned_key_BTHP = turned_key_BT1P.expand(-1, -1, self.config.num_heads, -1)
             queries = torch.cat((query_BTHC, turned_query_BTHP), dim=-1)
-            keys = torch.cat((key_BTHC, turned_key_BTHP), dim=-1)
-            mixed_BTHV = attend(queries, keys, value_BTHV, isolation)
+            mixed_BTHV = self._attend_to_heads(queries, latent_BTR, turned_key_BT1P, isolation)
         else:
             (kept_BS1L,) = cache.extend(layer, torch.cat((latent_BTR[:, :, None], turned_key_BT1P), dim=-1))
             mixed_BTHV = self._attend_to_latents(query_BTHC, turned_query_BTHP, kept_BS1L, isolation)
@@ -67,9 +86,18 @@ class LatentAttention(nn.Module):
         query_BTHC, turned_query_BTHP = queries.split((self.config.head_dim, self.config.rope_dim), dim=-1)
         return query_BTHC, rotate_pairs(turned_query_BTHP, rotation)
 
-    def _make_keys_and_values(self, latent_BTR: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        keys_and_values = self.kv_up(latent_BTR).unflatten(-1, (self.config.num_heads, -1))
-        return keys_and_values.split((self.config.head_dim, self.config.value_dim), dim=-1)
+    def _attend_to_heads(
+        self, queries: torch.Tensor, latent_BTR: torch.Tensor, turned_key_BT1P: torch.Tensor, isolation: Isolation
+    ) -> torch.Tensor:
+        group = self.sequence_group
+        queries, latent_BT1R, turned_key_BT1P = split_heads(
+            queries, latent_BTR[:, :, None], turned_key_BT1P, group=group
+        )
+        keys_and_values = self.kv_up(latent_BT1R[:, :, 0])
+        key_BTHC, value_BTHV = keys_and_values.split((self.config.head_dim, self.config.value_dim), dim=-1)
+        turned_key_BTHP = turned_key_BT1P.expand(-1, -1, key_BTHC.shape[2], -1)
+        keys = torch.cat((key_BTHC, turned_key_BTHP), dim=-1)
+        return join_heads(attend(queries, keys, value_BTHV, isolation), group=group)
 
     def _attend_to_latents(
         self, query_BTHC: torch.Tensor, turned_query_BTHP: torch.Tensor, kept_BS1L: torch.Tensor, isolation: Isolation

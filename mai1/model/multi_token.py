@@ -5,6 +5,8 @@ Depth d sits at position t, knows the tokens up to t+d and predicts token t+d+1;
 Legend: B rows, T positions, D width.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
@@ -51,4 +53,4 @@ def ahead(x_BT: torch.Tensor, segments_BT: torch.Tensor, *, depth: int) -> torch
 def marks_ahead(marks: TokenMarks, segments_BT: torch.Tensor, *, depth: int) -> TokenMarks:
     """Where depth d has nothing to predict, its routing is no load and takes no place."""
     valid_BT, counted_BT = (ahead(x_BT, segments_BT, depth=depth) for x_BT in (marks.valid_BT, marks.counted_BT))
-    return TokenMarks(valid_BT, counted_BT, marks.samples_B)
+    return replace(marks, valid_BT=valid_BT, counted_BT=counted_BT)

@@ -21,6 +21,7 @@ from mai1.model.moe.routing_policy import RoutingConfig, noise_seed
 from mai1.model.multi_token import FurtherPrediction, ahead, marks_ahead
 from mai1.model.norm import RMSNorm
 from mai1.model.rope import Rotation, rotation_at
+from mai1.model.sequence_parallel import own_positions
 
 
 @dataclass(kw_only=True, slots=True)
@@ -67,18 +68,20 @@ class ModelConfig:
             )
 
 
-@dataclass(slots=True)
+@dataclass
 class ModelOutput:
-    """What the network made of every position, and what each MoE layer decided."""
+    """What the network made of every position of this rank, and what each MoE layer decided."""
 
     hidden_BTD: torch.Tensor
     """After the final norm."""
     unembedding_VD: torch.Tensor
-    """The weight that maps hidden states to logits."""
+    """The weight that maps hidden states to logits; a view, because ZeRO-3 claims parameters that a module returns."""
     routings: dict[int, Routing]
     """By layer index; dense layers have none."""
     further_BTD: list[torch.Tensor] = field(default_factory=list)
     """In training, each depth's hidden states, from which the logits of a further token follow."""
+    sequence_group: dist.ProcessGroup | None = None
+    """The ranks that hold the other positions of the same rows; None where this rank holds all of them."""
 
     @property
     def logits_BTV(self) -> torch.Tensor:
@@ -89,14 +92,22 @@ class ModelOutput:
 class Block(nn.Module):
     """Pre-norm attention, then pre-norm feed-forward, each added to the residual stream."""
 
-    def __init__(self, config: ModelConfig, layer: int, *, expert_group: dist.ProcessGroup | None) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        layer: int,
+        *,
+        expert_group: dist.ProcessGroup | None,
+        sequence_group: dist.ProcessGroup | None,
+    ) -> None:
         super().__init__()
         self.layer = layer
         self.attention_norm = RMSNorm(config.d_model, eps=config.norm_eps)
+        shape = {"d_model": config.d_model, "sequence_group": sequence_group}
         if config.attention.kind is AttentionKind.latent:
-            self.attention = LatentAttention(config.attention, d_model=config.d_model)
+            self.attention = LatentAttention(config.attention, **shape)
         else:
-            self.attention = Attention(config.attention, d_model=config.d_model, norm_eps=config.norm_eps)
+            self.attention = Attention(config.attention, **shape, norm_eps=config.norm_eps)
         self.ffn_norm = RMSNorm(config.d_model, eps=config.norm_eps)
         if layer < config.num_dense_layers:
             self.ffn = SwiGLU(config.d_model, width=config.dense_width)
@@ -122,20 +133,31 @@ class Block(nn.Module):
 
 
 class MoETransformer(nn.Module):
-    """Tokens to hidden states. With an `expert_group`, this rank holds only its share of every layer's experts."""
+    """Tokens to hidden states.
 
-    def __init__(self, config: ModelConfig, *, expert_group: dist.ProcessGroup | None = None) -> None:
+    With an `expert_group`, this rank holds only its share of every layer's experts. With a `sequence_group`, all its ranks
+    are given the same whole rows, and each computes its own slice of their positions.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        expert_group: dist.ProcessGroup | None = None,
+        sequence_group: dist.ProcessGroup | None = None,
+    ) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.sequence_group = config, sequence_group
         self.recompute = False
         """Keep only block inputs in the forward and compute the rest again in the backward."""
         self.embedding = nn.Embedding(config.vocab_size, config.d_model)
-        self.layers = nn.ModuleList(Block(config, i, expert_group=expert_group) for i in range(config.num_layers))
+        groups = {"expert_group": expert_group, "sequence_group": sequence_group}
+        self.layers = nn.ModuleList(Block(config, i, **groups) for i in range(config.num_layers))
         self.final_norm = RMSNorm(config.d_model, eps=config.norm_eps)
         self.unembedding = None if config.tie_embeddings else nn.Linear(config.d_model, config.vocab_size, bias=False)
         self.mtp = nn.ModuleList(
             FurtherPrediction(
-                Block(config, config.num_layers + i, expert_group=expert_group),
+                Block(config, config.num_layers + i, **groups),
                 depth=i + 1,
                 d_model=config.d_model,
                 norm_eps=config.norm_eps,
@@ -153,7 +175,9 @@ class MoETransformer(nn.Module):
         samples_B: torch.Tensor | None = None,
         cache: KeyValueCache | None = None,
     ) -> ModelOutput:
-        """Hidden states of every position, from which the logits of the next token follow.
+        """Hidden states of every position of this rank, from which the logits of the next token follow.
+
+        What is given are whole rows, also where this rank holds a slice of their positions.
 
         `segments_BT` holds document ids, each a run of positions: attention never crosses them; -1 is padding. Without
         it each row is one document; left on the CPU it spares a GPU a wait. `positions_BT` counts from each document's
@@ -162,24 +186,29 @@ class MoETransformer(nn.Module):
         the run's order, which jitter needs.
         """
         assert cache is None or (positions_BT is not None and segments_BT is not None), "a cache needs both"
+        assert cache is None or self.sequence_group is None, "a cache holds whole rows"
         if positions_BT is None:
             positions_BT = torch.arange(tokens_BT.shape[1], device=tokens_BT.device).expand_as(tokens_BT)
+        positions_BT = own_positions(positions_BT, self.sequence_group)
         rotation = rotation_at(positions_BT, rope_dim=self.config.attention.rotated_dim, theta=self.config.rope_theta)
         isolation, valid_BT = None, torch.ones_like(tokens_BT, dtype=torch.bool)
         if segments_BT is not None:
             key_segments_BS = segments_BT if cache is None else cache.begin(segments_BT)
             isolation = isolate(segments_BT, key_segments_BS, device=tokens_BT.device)
             valid_BT = (segments_BT >= 0).to(tokens_BT.device)
-        marks = TokenMarks(valid_BT, valid_BT if counted_BT is None else counted_BT & valid_BT, samples_B)
+        counted_BT = valid_BT if counted_BT is None else counted_BT & valid_BT
+        marks = TokenMarks(valid_BT, counted_BT, samples_B, self.sequence_group)
 
-        x_BTD, routings = self.embedding(tokens_BT), {}
+        x_BTD, routings = self.embedding(own_positions(tokens_BT, self.sequence_group)), {}
         for block in self.layers:
             x_BTD, routing = self._run(block, x_BTD, rotation, isolation, marks, cache)
             if routing is not None:
                 routings[block.layer] = routing
         if cache is not None:
             cache.finish(tokens_BT.shape[1])
-        output = ModelOutput(self.final_norm(x_BTD), self._unembedding_VD, routings)
+        output = ModelOutput(
+            self.final_norm(x_BTD), self.output_weight_VD[:], routings, sequence_group=self.sequence_group
+        )
         if self.mtp and self.training and cache is None:
             segments_BT = torch.zeros_like(tokens_BT) if segments_BT is None else segments_BT.to(tokens_BT.device)
             self._predict_further(output, tokens_BT, segments_BT, rotation, isolation, marks)
@@ -211,7 +240,8 @@ class MoETransformer(nn.Module):
     ) -> None:
         hidden_BTD = output.hidden_BTD
         for module in self.mtp:
-            embedding_BTD = self.embedding(ahead(tokens_BT, segments_BT, depth=module.depth))
+            further_BT = ahead(tokens_BT, segments_BT, depth=module.depth)
+            embedding_BTD = self.embedding(own_positions(further_BT, self.sequence_group))
             marks_of_depth = marks_ahead(marks, segments_BT, depth=module.depth)
             inputs_of_block = (rotation, isolation, marks_of_depth, None)
             hidden_BTD, routing = self._run(module, hidden_BTD, embedding_BTD, *inputs_of_block)
@@ -224,5 +254,5 @@ class MoETransformer(nn.Module):
         return module(*inputs)
 
     @property
-    def _unembedding_VD(self) -> torch.Tensor:
+    def output_weight_VD(self) -> torch.Tensor:
         return self.embedding.weight if self.unembedding is None else self.unembedding.weight

@@ -19,7 +19,7 @@ def samples_of_step(step: int, *, world_size: int, microbatch: int) -> list[int]
     """Global sample numbers of a step in the order of microbatches, then ranks."""
     config = BatchConfig(sequences_per_step=16, sequences_per_microbatch=microbatch)
     ranks = [
-        Loader(CountingRows(), config, rank=rank, world_size=world_size, end_of_text_id=-1).microbatches(step)
+        Loader(CountingRows(), config, data_rank=rank, data_size=world_size, end_of_text_id=-1).microbatches(step)
         for rank in range(world_size)
     ]
     assert {len(batches) for batches in ranks} == {16 // (microbatch * world_size)}
@@ -39,7 +39,9 @@ def test_any_number_of_ranks_and_microbatches_reads_the_same_samples(world_size:
 
 def test_a_batch_that_does_not_divide_is_refused_with_one_that_does():
     config = BatchConfig(sequences_per_step=20, sequences_per_microbatch=3)
-    with pytest.raises(ValueError, match=r"sequences_per_step=20 must be a multiple of .*=3 x 2 ranks = 6: use 18"):
+    with pytest.raises(
+        ValueError, match=r"sequences_per_step=20 must be a multiple of .*=3 x 2 data-parallel ranks = 6: use 18"
+    ):
         config.microbatches_per_step(2)
     for size in (18, 6):
         assert BatchConfig(sequences_per_step=size, sequences_per_microbatch=3).microbatches_per_step(2) == size // 6
@@ -51,11 +53,27 @@ def test_empty_batches_are_refused(key: str):
         BatchConfig(**{key: 0})
 
 
+def test_ranks_that_share_rows_read_the_same_ones_and_own_all_their_positions_once():
+    config = BatchConfig(sequences_per_step=4, sequences_per_microbatch=2)
+    places = [{"data_rank": 1, "data_size": 2, "sequence_rank": rank, "sequence_size": 2} for rank in range(2)]
+    [[first], [second]] = [
+        Loader(CountingRows(), config, end_of_text_id=-1, **place).microbatches(0) for place in places
+    ]
+    assert first.samples_B.tolist() == second.samples_B.tolist() == [2, 3]
+    for name in (name for name in Batch.__slots__ if name.endswith("_BT")):
+        whole_BT = getattr(first, name)
+        assert torch.equal(whole_BT, getattr(second, name)) and whole_BT.shape == (2, 4)
+        assert torch.equal(torch.cat((first.own(whole_BT), second.own(whole_BT)), dim=1), whole_BT)
+
+
 def test_a_batch_moved_to_a_device_keeps_every_field():
     config = BatchConfig(sequences_per_step=2, sequences_per_microbatch=2)
-    [batch] = Loader(CountingRows(), config, rank=0, world_size=1, end_of_text_id=1).microbatches(0)
+    [batch] = Loader(CountingRows(), config, end_of_text_id=1, sequence_rank=1, sequence_size=2).microbatches(0)
     moved = batch.to(torch.device("meta"))
-    assert moved.is_packed is batch.is_packed is True
-    for name in Batch.__slots__[:-1]:
-        shape = (2,) if name.endswith("_B") else (2, 4)
-        assert getattr(moved, name).device.type == "meta" and getattr(moved, name).shape == shape
+    for name in Batch.__slots__:
+        if name.endswith(("_B", "_BT")):
+            assert getattr(moved, name).device.type == "meta"
+            assert getattr(moved, name).shape == getattr(batch, name).shape
+        else:
+            assert getattr(moved, name) == getattr(batch, name)
+    assert (moved.is_packed, moved.sequence_rank, moved.sequence_size) == (True, 1, 2)

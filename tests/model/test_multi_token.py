@@ -179,6 +179,7 @@ def _train(world: World, folder: Path, settings: dict) -> dict:
     trainer = tiny_trainer(world, folder, **options, **settings)
     figures = [trainer.train_step(step)[0] for step in range(20)]
     trainer.save()
+    trainer.saver.wait()
     keys = ("loss", "language_loss", "mtp_loss", "z_loss", "grad_norm")
     return [[getattr(figure, key) for key in keys] for figure in figures]
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 import torch
+import torch.distributed as dist
 
 from mai1.model.moe.router import Router, Routing
+from mai1.model.sequence_parallel import sum_over_slices
 
 
 class BalanceMethod(Enum):
@@ -61,7 +63,11 @@ def update_selection_bias(router: Router, tokens_per_expert_E: torch.Tensor, *, 
 
 
 def balance_loss_sum(
-    routings: dict[int, Routing], *, method: BalanceMethod, last_load_LE: torch.Tensor | None
+    routings: dict[int, Routing],
+    *,
+    method: BalanceMethod,
+    last_load_LE: torch.Tensor | None,
+    sequence_group: dist.ProcessGroup | None = None,
 ) -> torch.Tensor:
     """The method's loss summed over layers and counted tokens, so that shares of microbatches add up; fp32.
 
@@ -71,21 +77,28 @@ def balance_loss_sum(
 
     f_e of the global loss comes from `last_load_LE`, the counts of all ranks and microbatches of the previous optimizer
     step (None at the first: even). The paper counts the same step, which costs every layer a communication, and with
-    accumulation a buffer that grows over the step; a step later, every rank knows the counts.
+    accumulation a buffer that grows over the step; a step later, every rank knows the counts. The other losses count
+    whole rows: where their positions are spread over a `sequence_group`, all its ranks must call this.
     """
     scores_NE = next(iter(routings.values())).scores_NE
-    total = scores_NE.new_zeros(())
-    if last_load_LE is None:
-        last_load_LE = scores_NE.new_ones(len(routings), scores_NE.shape[1])
-    for routing, last_load_E in zip(routings.values(), last_load_LE, strict=True):
-        match method:
-            case BalanceMethod.sequence_loss:
-                total = total + _weighted_shares(routing, routing.tokens_per_expert_BE)
-            case BalanceMethod.switch_loss:
-                total = total + _weighted_shares(routing, routing.tokens_per_expert_E[None])
-            case BalanceMethod.global_loss:
-                total = total + _weighted_shares(routing, last_load_E[None])
-    return total
+    match method:
+        case BalanceMethod.sequence_loss:
+            load_LBE = _load_of_rows(routings, sequence_group)
+        case BalanceMethod.switch_loss:
+            load_LBE = _load_of_rows(routings, sequence_group).sum(1, keepdim=True)
+        case BalanceMethod.global_loss:
+            even_LE = scores_NE.new_ones(len(routings), scores_NE.shape[1])
+            load_LBE = (even_LE if last_load_LE is None else last_load_LE)[:, None]
+        case _:
+            return scores_NE.new_zeros(())
+    loads = zip(routings.values(), load_LBE, strict=True)
+    return sum(_weighted_shares(routing, load_BE) for routing, load_BE in loads)
+
+
+def _load_of_rows(routings: dict[int, Routing], sequence_group: dist.ProcessGroup | None) -> torch.Tensor:
+    """int64 `[L, B, E]`: each layer's choices in each whole row."""
+    load_LBE = torch.stack([routing.tokens_per_expert_BE for routing in routings.values()])
+    return sum_over_slices(load_LBE, sequence_group)
 
 
 def _weighted_shares(routing: Routing, load_BE: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 
@@ -18,6 +19,7 @@ from mai1.model.moe.routing_policy import (
     jitter_noise,
     within_capacity,
 )
+from mai1.model.sequence_parallel import own_positions, place_in_rows, whole_rows
 
 PLAIN = RoutingConfig()
 """Dropless token choice: how evaluation and generation always route."""
@@ -32,7 +34,7 @@ class Scores(Enum):
 
 @dataclass(slots=True)
 class TokenMarks:
-    """What routing has to know of a microbatch's tokens besides their content."""
+    """What routing has to know of a microbatch's rows besides their tokens; of whole rows, whatever this rank holds."""
 
     valid_BT: torch.Tensor
     """bool; false marks padding, which takes no place where places are limited."""
@@ -40,6 +42,16 @@ class TokenMarks:
     """bool; tokens that are load and enter the router's losses. Padding never is."""
     samples_B: torch.Tensor | None = None
     """int64 numbers of the sequences in the run's global order; jitter needs them."""
+    sequence_group: dist.ProcessGroup | None = None
+    """The ranks over which the rows' positions are spread; None where this rank holds all of them."""
+
+    def of_whole_rows(self, x_NE: torch.Tensor) -> torch.Tensor:
+        """What belongs to this rank's tokens, `[N, ...]`, for the tokens of whole rows; no gradient flows through it."""
+        return whole_rows(x_NE.unflatten(0, (len(self.valid_BT), -1)), self.sequence_group).flatten(0, 1)
+
+    def of_own_positions(self, x_NE: torch.Tensor) -> torch.Tensor:
+        """What belongs to the tokens of whole rows, for this rank's, `[N, ...]`."""
+        return own_positions(x_NE.unflatten(0, self.valid_BT.shape), self.sequence_group).flatten(0, 1)
 
 
 def all_count(num_sequences: int, num_positions: int, *, device: torch.device) -> TokenMarks:
@@ -48,7 +60,7 @@ def all_count(num_sequences: int, num_positions: int, *, device: torch.device) -
     return TokenMarks(all_BT, all_BT)
 
 
-@dataclass(slots=True)
+@dataclass
 class Routing:
     """One MoE layer's decisions for the N tokens of a microbatch; differentiable through scores and weights."""
 
@@ -111,11 +123,12 @@ class Router(nn.Module):
             x_ND = x_ND * self._noise(marks, width=x_ND.shape[1], amount=policy.jitter)
         logits_NE = F.linear(x_ND, self.weight.float())
         scores_NE = logits_NE.softmax(-1) if self.scores is Scores.softmax else logits_NE.sigmoid()
-        experts_NK = self._choose(scores_NE.detach(), marks.valid_BT, policy)
+        experts_NK = self._choose(scores_NE.detach(), marks, policy)
         weights_NK = self._weigh(scores_NE, experts_NK, policy)
-        counts_BE = count_choices(experts_NK, marks.counted_BT, num_experts=scores_NE.shape[1])
+        counted_BT = own_positions(marks.counted_BT, marks.sequence_group)
+        counts_BE = count_choices(experts_NK, counted_BT, num_experts=scores_NE.shape[1])
         routing = Routing(
-            logits_NE, scores_NE, experts_NK, weights_NK, marks.counted_BT, counts_BE, torch.zeros_like(counts_BE[0])
+            logits_NE, scores_NE, experts_NK, weights_NK, counted_BT, counts_BE, torch.zeros_like(counts_BE[0])
         )
         if policy.capacity_factor and policy.choice is Choice.token:
             return _drop(routing, marks, factor=policy.capacity_factor)
@@ -123,15 +136,26 @@ class Router(nn.Module):
 
     def _noise(self, marks: TokenMarks, *, width: int, amount: float) -> torch.Tensor:
         assert marks.samples_B is not None, "jitter needs the sample numbers"
+        slice_of_rows, num_slices = place_in_rows(marks.sequence_group)
+        num_positions = marks.valid_BT.shape[1] // num_slices
         return jitter_noise(
-            marks.samples_B, num_positions=marks.valid_BT.shape[1], width=width, seed=self.noise_seed, amount=amount
+            marks.samples_B,
+            first_position=slice_of_rows * num_positions,
+            num_positions=num_positions,
+            width=width,
+            seed=self.noise_seed,
+            amount=amount,
         )
 
-    def _choose(self, scores_NE: torch.Tensor, valid_BT: torch.Tensor, policy: RoutingConfig) -> torch.Tensor:
+    def _choose(self, scores_NE: torch.Tensor, marks: TokenMarks, policy: RoutingConfig) -> torch.Tensor:
         if policy.choice is Choice.expert:  # a selection bias changes nothing in one expert's order of tokens
-            return experts_choose(scores_NE, valid_BT, top_k=self.top_k, factor=policy.capacity_factor)
+            whole_NE = marks.of_whole_rows(scores_NE)
+            chosen_NK = experts_choose(whole_NE, marks.valid_BT, top_k=self.top_k, factor=policy.capacity_factor)
+            return marks.of_own_positions(chosen_NK)
         if policy.forced_balance:
-            return experts_in_turn(valid_BT, top_k=self.top_k, num_experts=scores_NE.shape[1])
+            return marks.of_own_positions(
+                experts_in_turn(marks.valid_BT, top_k=self.top_k, num_experts=scores_NE.shape[1])
+            )
         if self.scores is Scores.sigmoid:
             scores_NE = scores_NE + self.selection_bias
         if self.num_groups > 1:
@@ -157,9 +181,11 @@ class Router(nn.Module):
 def _drop(routing: Routing, marks: TokenMarks, *, factor: float) -> Routing:
     """The routing without the choices that find no place; the weights of the others stay as they are."""
     num_experts = routing.scores_NE.shape[1]
-    is_kept_NK = within_capacity(routing.experts_NK, marks.valid_BT, num_experts=num_experts, factor=factor)
+    wanted_NK = marks.of_whole_rows(routing.experts_NK)
+    is_kept_NK = within_capacity(wanted_NK, marks.valid_BT, num_experts=num_experts, factor=factor)
+    is_kept_NK = marks.of_own_positions(is_kept_NK)
     kept_NK = routing.experts_NK.masked_fill(~is_kept_NK, num_experts)
-    kept_BE = count_choices(kept_NK, marks.counted_BT, num_experts=num_experts)
+    kept_BE = count_choices(kept_NK, routing.counted_BT, num_experts=num_experts)
     return replace(
         routing,
         experts_NK=kept_NK,

@@ -109,12 +109,14 @@ def noise_seed(seed: int, layer: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}:jitter:{layer}".encode()).digest()[:7], "big")
 
 
-def jitter_noise(samples_B: torch.Tensor, *, num_positions: int, width: int, seed: int, amount: float) -> torch.Tensor:
+def jitter_noise(
+    samples_B: torch.Tensor, *, num_positions: int, width: int, seed: int, amount: float, first_position: int = 0
+) -> torch.Tensor:
     """fp32 factors `[N, D]` uniform in [1-amount, 1+amount) (Switch, arXiv 2101.03961, appendix C; 2202.08906).
 
     Every factor is a hash of (seed, sample number, position, channel), so it is the same wherever and whenever computed.
     """
-    positions_T = torch.arange(num_positions, device=samples_B.device)
+    positions_T = torch.arange(first_position, first_position + num_positions, device=samples_B.device)
     channels_D = torch.arange(width, device=samples_B.device)
     key_B1 = _mix(samples_B + seed)[:, None]
     key_N1 = _mix(key_B1 + positions_T).flatten()[:, None]
