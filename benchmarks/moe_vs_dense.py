@@ -43,7 +43,7 @@ from mai1.model.init import initialize
 from mai1.model.moe.balance import BalanceConfig, update_selection_bias
 from mai1.model.moe.layer import MoEConfig
 from mai1.model.transformer import ModelConfig, ModelOutput, MoETransformer
-from mai1.optim.adamw import OptimConfig
+from mai1.optim.config import Method, OptimConfig
 from mai1.run.datasets import StageData, open_pretraining
 
 HEAD_DIM, HELDOUT_ROWS = 64, 256
@@ -220,35 +220,47 @@ def train(shape: Shape, settings: Settings, *, seed: int, steps: int, world: Wor
 class Training:
     """One model and what its steps need."""
 
-    def __init__(self, shape: Shape, settings: Settings, *, seed: int, steps: int, world: World) -> None:
+    def __init__(
+        self, shape: Shape, settings: Settings, *, seed: int, steps: int, world: World, method: Method = Method.adamw
+    ) -> None:
         self.steps, self.world = steps, world
-        self.optim = OptimConfig(learning_rate=settings.learning_rate, warmup_steps=1 + steps // 25, final_factor=0.02)
+        self.optim = OptimConfig(
+            method=method, learning_rate=settings.learning_rate, warmup_steps=1 + steps // 25, final_factor=0.02
+        )
         self.data = _open(settings, seed=seed)
         model = build_model(shape, vocab_size=self.data.tokenizer.vocabulary.size, context=settings.sequence_length)
         initialize(model, seed=seed)
         batch = BatchConfig(sequences_per_step=settings.rows, sequences_per_microbatch=settings.rows)
         end_of_text_id = self.data.tokenizer.end_of_text_id
-        self.loader = Loader(self.data.rows, batch, rank=0, world_size=1, end_of_text_id=end_of_text_id)
+        self.loader = Loader(self.data.rows, batch, end_of_text_id=end_of_text_id)
         engine_config = EngineConfig()
         self.engine = Engine(model, engine_config, self.optim, world=world, microbatch=settings.rows, accumulation=1)
 
     def step(self, step: int) -> None:
         """One optimizer step, as the trainer makes it."""
-        model = self.engine.model.train()
-        (batch,) = self.loader.microbatches(step)
-        batch = batch.to(self.world.device)
-        output = model(
-            batch.tokens_BT,
-            positions_BT=batch.positions_BT,
-            segments_BT=batch.isolating_segments_BT,
-            counted_BT=counted_tokens(batch, BALANCE.counted),
-            samples_B=batch.samples_B,
+        model, tokens_per_expert = self.engine.model.train(), {}
+
+        def losses_of(batch: Batch) -> torch.Tensor:
+            batch = batch.to(self.world.device)
+            output = model(
+                batch.tokens_BT,
+                positions_BT=batch.positions_BT,
+                segments_BT=batch.isolating_segments_BT,
+                counted_BT=counted_tokens(batch, BALANCE.counted),
+                samples_B=batch.samples_B,
+            )
+            for layer, routing in output.routings.items():
+                tokens_per_expert[layer] = routing.tokens_per_expert_E
+            return loss_of(output, batch)
+
+        self.engine.train_batch(
+            self.loader.microbatches(step),
+            losses_of,
+            learning_rate=self.optim.learning_rate_at(step, steps=self.steps),
+            accept=lambda grad_norm: True,
         )
-        self.engine.backward(loss_of(output, batch))
-        self.engine.step(self.optim.learning_rate_at(step, steps=self.steps))
-        for layer, routing in output.routings.items():
-            router = model.moe_layers()[layer].router
-            update_selection_bias(router, routing.tokens_per_expert_E, rate=BALANCE.bias_rate)
+        for layer, counts_E in tokens_per_expert.items():
+            update_selection_bias(model.moe_layers()[layer].router, counts_E, rate=BALANCE.bias_rate)
 
     def heldout(self) -> dict:
         """Nats per token and bits per byte of the held-out rows."""

@@ -139,10 +139,14 @@ def _engine_step(model: MoETransformer, batch: Batch) -> Step:
     engine = Engine(model, EngineConfig(), OPTIM, world=world, microbatch=ROWS, accumulation=1)
 
     def step() -> float:
-        loss = our_loss(engine.model, batch)
-        engine.backward(loss)
-        engine.step(OPTIM.learning_rate)
-        return loss.item()
+        losses = []
+
+        def loss_of(batch: Batch) -> torch.Tensor:
+            losses.append(our_loss(engine.model, batch))
+            return losses[0]
+
+        engine.train_batch([batch], loss_of, learning_rate=OPTIM.learning_rate, accept=lambda grad_norm: True)
+        return losses[0].item()
 
     return step
 

@@ -1,4 +1,4 @@
-"""The engine: backward, step, clipping and the optimizer state of one rank, by logical parameter name.
+"""The engine: the optimizer step of one rank, its weights and its optimizer state by logical parameter name.
 
 The rest of the project sees this class and never DeepSpeed itself.
 """
@@ -6,29 +6,48 @@ The rest of the project sees this class and never DeepSpeed itself.
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import deepspeed
 import torch
 from deepspeed.utils import logger as deepspeed_logger
+from torch import nn
 
 from mai1.dist import World
 from mai1.engine.ds_config import EngineConfig, deepspeed_config
 from mai1.engine.experts import mark_experts, split_expert_groups
+from mai1.engine.muon import share_matrices
+from mai1.engine.partitions import Partitions, ShardedPartitions, SlicedPartitions
+from mai1.engine.topology import place_of
 from mai1.model.transformer import MoETransformer
-from mai1.optim.adamw import OptimConfig, build_adamw, parameter_groups
-
-MOMENTS = ("exp_avg", "exp_avg_sq")
+from mai1.optim.adamw import build_adamw, parameter_groups
+from mai1.optim.config import Method, OptimConfig
+from mai1.optim.muon import Muon, moments_of
 
 
 def start_deepspeed() -> None:
     """Let DeepSpeed use the process group that exists; without the extension it would compile for minutes on CPUs."""
     os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed insists on it, also for one process
     deepspeed_logger.setLevel(logging.WARNING)
+    deepspeed_logger.addFilter(_is_news)
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")  # DeepSpeed's, not ours
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", auto_mpi_discovery=False, verbose=False)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """ZeRO-3 warns of results that are no tensors; ours hold none that it has to watch (`ShardedPartitions`)."""
+    return "unknown inputs or outputs type" not in record.getMessage()
+
+
+def move_weights(model: nn.Module, config: EngineConfig, world: World) -> None:
+    """Put weights where and in the format in which the engine will hold them; buffers keep theirs."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(world.device, config.dtype_on(world.device))
+    for buffer in model.buffers():
+        buffer.data = buffer.data.to(world.device)
 
 
 @dataclass(slots=True)
@@ -44,6 +63,16 @@ class Fragment:
     """By name; empty before the first step."""
 
 
+@dataclass(slots=True)
+class Update:
+    """What became of an optimizer step."""
+
+    grad_norm: float
+    """Over all parameters of all ranks, before clipping."""
+    is_applied: bool
+    """Whether weights and moments moved."""
+
+
 class Engine:
     """One rank's share of the training machinery."""
 
@@ -57,15 +86,14 @@ class Engine:
         microbatch: int,
         accumulation: int,
     ) -> None:
-        self.world = world
+        self.world, self.place = world, place_of(world, config)
         self.dtype = config.dtype_on(world.device)
-        mark_experts(list(model.moe_layers().values()), expert_parallel=config.expert_parallel)
+        sizes = {"expert_parallel": config.expert_parallel, "zero_stage": config.zero_stage}
+        mark_experts(list(model.moe_layers().values()), **sizes)
         model.recompute = config.recompute
         if config.compile:
             model.compile_blocks()
-        groups = split_expert_groups(
-            parameter_groups(model.named_parameters(), optim), expert_parallel=config.expert_parallel
-        )
+        groups = split_expert_groups(parameter_groups(model.named_parameters(), optim), **sizes)
         settings = deepspeed_config(
             config,
             dtype=self.dtype,
@@ -73,70 +101,127 @@ class Engine:
             accumulation=accumulation,
             world_size=world.size,
             clip_norm=optim.clip_norm,
+            prefetches=model.config.num_mtp_layers
+            == 0,  # evaluation leaves those layers out, and would find them under way
         )
+        optimizer = Muon(groups, optim) if optim.method is Method.muon else build_adamw(groups, optim)
+        shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
         self._deepspeed, *_ = deepspeed.initialize(
-            model=model, optimizer=build_adamw(groups, optim), config=settings, dist_init_required=False
+            model=model, optimizer=optimizer, config=settings, dist_init_required=False
         )
         self.model: MoETransformer = self._deepspeed.module
+        layout = ShardedPartitions if config.zero_stage == 3 else SlicedPartitions
+        self._partitions: Partitions = layout(self.model, self._deepspeed.optimizer)
+        if isinstance(optimizer, Muon):
+            share_matrices(optimizer, self._partitions, shapes, device=world.device, dtype=self.dtype)
+        self._gate = _Gate(self._deepspeed)
 
-    def backward(self, loss: torch.Tensor) -> None:
-        """Accumulate gradients of this microbatch's share of the step's mean loss.
+    def train_batch(
+        self,
+        batches: list,
+        losses_of: Callable[[object], torch.Tensor],
+        *,
+        learning_rate: float,
+        accept: Callable[[float], bool],
+    ) -> Update:
+        """Forward and backward of every microbatch, then one update of the weights, unless it is refused.
 
-        DeepSpeed averages over ranks; our losses are shares that add up, so the average is undone here.
+        `losses_of` gives a microbatch's share of the step's mean loss; shares of all ranks add up. DeepSpeed averages
+        gradients over ranks, which is undone here. `accept` gets the gradient norm before clipping, once on every rank,
+        before anything has moved; where it is False on every rank, weights, masters and moments stay as they are.
         """
-        self._deepspeed.backward(loss * self.world.size, scale_wrt_gas=False)
-
-    def step(self, learning_rate: float) -> float | None:
-        """Call after every microbatch. At the step's last one: clip, update, and return the norm before clipping."""
-        is_last = self._deepspeed.is_gradient_accumulation_boundary()
-        if is_last:
-            for group in self._deepspeed.optimizer.param_groups:
-                group["lr"] = learning_rate
-        self._deepspeed.step()
-        return float(self._deepspeed.get_global_grad_norm()) if is_last else None
+        for group in self._deepspeed.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._gate.accept = accept
+        for batch in batches:
+            self._deepspeed.optimizer.clear_backward_seen_flag()  # else ZeRO-3 overwrites the gradients so far
+            self._deepspeed.backward(losses_of(batch) * self.world.size, scale_wrt_gas=False)
+            self._deepspeed.step()
+        update = self._gate.close()
+        if not update.is_applied:
+            self._partitions.gather_kept()  # which DeepSpeed leaves cut where it found the step not finite
+        return update
 
     def fragments(self) -> Iterator[Fragment]:
         """What this rank owns of the optimizer state, in the order of the model's parameters."""
-        for name, parameter in self.model.named_parameters():
-            mapping = parameter._hp_mapping
-            if mapping is None:
-                continue
-            where = mapping.hp_fragment_address
-            state = self._partition_state(mapping.param_group_index)
-            moments = {key: state[key].narrow(0, where.start, where.numel) for key in MOMENTS if key in state}
-            yield Fragment(name, mapping.lp_fragment_address.start, mapping.hp_fragment, moments)
+        for owned in self._partitions.ranges():
+            flat = self._partitions.flats[owned.partition]
+            cut = slice(owned.offset, owned.offset + owned.numel)
+            moments = {
+                key: value[cut]
+                for key, value in self._state_of(flat).items()
+                if isinstance(value, torch.Tensor) and value.shape == flat.shape
+            }
+            yield Fragment(owned.name, owned.start, flat.detach()[cut], moments)
+
+    def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Every parameter and kept buffer of this rank's model, whole, one at a time; every rank must go to the end."""
+        for name, tensor in self.model.state_dict(keep_vars=True).items():
+            with self.whole([tensor] if isinstance(tensor, nn.Parameter) else []):
+                yield name, tensor.detach()
+
+    def assign(self, name: str, value: torch.Tensor) -> None:
+        """Make `value`, of the whole shape, the weights and masters of a parameter of this rank, or the buffer's value."""
+        buffers = dict(self.model.named_buffers())
+        if name in buffers:
+            buffers[name].copy_(value)
+        else:
+            self._partitions.assign(name, value.to(self.world.device))
+
+    def whole(self, parameters: Iterable[nn.Parameter]) -> AbstractContextManager:
+        """Inside, these parameters are whole on every rank. Every rank must enter and leave."""
+        return self._partitions.whole(parameters)
 
     def optimizer_step(self) -> int:
         """Updates the optimizer has made; Adam's bias correction depends on it."""
-        for state in self._deepspeed.optimizer.optimizer.state.values():
-            return int(state["step"])
+        for flat in self._partitions.flats:
+            return int(self._state_of(flat).get("step", 0))
         return 0
 
     @torch.no_grad()
     def restore_optimizer(self, step: int) -> None:
         """Make moments that `fragments()` then lets a checkpoint fill, and count `step` updates as made."""
-        for group, partition in enumerate(self._partitions()):
-            state = self._partition_state(group)
-            state["step"] = torch.tensor(float(step), device=partition.device)
-            for key in MOMENTS:
-                state[key] = torch.zeros_like(partition)
+        for flat, members in zip(self._partitions.flats, self._partitions.members(), strict=True):
+            state = self._state_of(flat)
+            state["step"] = torch.tensor(float(step), device=flat.device)
+            for key in moments_of(members.settings):
+                state[key] = torch.zeros_like(flat)
 
-    @torch.no_grad()
-    def copy_master_to_weights(self) -> None:
-        """After masters were filled from a checkpoint: round them to the weights this rank computes with."""
-        for _, parameter in self.model.named_parameters():
-            if parameter._hp_mapping is not None:
-                parameter._hp_mapping.update_lp()
-
-    @torch.no_grad()
     def copy_weights_to_master(self) -> None:
         """After weights were filled from a model: make them the masters."""
-        for _, parameter in self.model.named_parameters():
-            if parameter._hp_mapping is not None:
-                parameter._hp_mapping.update_hp()
+        for name, parameter in self.model.named_parameters():
+            self.assign(name, parameter.detach())
 
-    def _partitions(self) -> list[torch.Tensor]:
-        return self._deepspeed.optimizer.single_partition_of_fp32_groups
+    def copy_master_to_weights(self) -> None:
+        """After masters were filled from a checkpoint: round them to the weights this rank computes with."""
+        self._partitions.masters_to_weights()
 
-    def _partition_state(self, group: int) -> dict:
-        return self._deepspeed.optimizer.optimizer.state[self._partitions()[group]]
+    def _state_of(self, flat: torch.Tensor) -> dict:
+        return self._deepspeed.optimizer.optimizer.state[flat]
+
+
+class _Gate:
+    """Stands between DeepSpeed and the optimizer it drives: asks once a step, then lets every group's update pass or not.
+
+    DeepSpeed has no hook between knowing the gradient norm and updating, but it updates by calling the optimizer.
+    """
+
+    def __init__(self, engine: deepspeed.DeepSpeedEngine) -> None:
+        self._engine, self._optimizer = engine, engine.optimizer.optimizer
+        self._update, self._verdict = self._optimizer.step, None
+        self._optimizer.step = self._step
+        self.accept: Callable[[float], bool] = lambda grad_norm: True
+
+    def close(self) -> Update:
+        """The outcome of the step that was just made. DeepSpeed itself refuses an update that is not finite."""
+        norm = float(self._engine.get_global_grad_norm())
+        if self._verdict is None:
+            self.accept(norm)
+        is_applied, self._verdict = bool(self._verdict), None
+        return Update(norm, is_applied)
+
+    def _step(self) -> None:
+        if self._verdict is None:
+            self._verdict = self.accept(float(self._engine.optimizer._global_grad_norm))
+        if self._verdict:
+            self._update()

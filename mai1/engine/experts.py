@@ -1,12 +1,14 @@
 """The one seam by which DeepSpeed knows our expert parameters.
 
-DeepSpeed reduces expert gradients over the expert-data-parallel group only if it finds an instance of its own MoE layer
-class, and only for parameters that carry its tags. So each of our layers becomes, in place, an instance of a class that
-derives from both, keeps our forward, and inherits just DeepSpeed's name. Without expert parallelism experts are
-ordinary parameters and nothing is done.
+DeepSpeed reduces expert gradients over the expert-data-parallel group only if it finds an instance of one of its own MoE
+layer classes, and only for parameters that carry its tags. So each of our layers becomes, in place, an instance of a
+class that derives from both, keeps our forward, and inherits just DeepSpeed's name. Its older class works with ZeRO 1
+and 2, its newer one with ZeRO-3, which then shards an expert over its expert-data-parallel group. Without expert
+parallelism experts are ordinary parameters and nothing is done.
 """
 
 import torch.distributed as dist
+from deepspeed.module_inject.auto_ep_layer import AutoEPMoELayer
 from deepspeed.moe.layer import MoE
 from deepspeed.moe.utils import split_params_into_different_moe_groups_for_optimizer
 from deepspeed.utils import groups
@@ -18,6 +20,15 @@ class ExpertParallelMoELayer(MoELayer, MoE):
     """Our layer under DeepSpeed's name; its process groups exist before the engine asks for them."""
 
     def set_deepspeed_parallelism(self, use_data_before_expert_parallel_: bool = False) -> None:
+        """Called by the engine: the groups are made by `expert_parallel_group` already."""
+
+
+class ShardedMoELayer(MoELayer, AutoEPMoELayer):
+    """Our layer under the name that DeepSpeed's ZeRO-3 accepts."""
+
+    def set_deepspeed_parallelism(
+        self, use_data_before_expert_parallel_: bool = False, folding_group_handles: object = None
+    ) -> None:
         """Called by the engine: the groups are made by `expert_parallel_group` already."""
 
 
@@ -34,23 +45,26 @@ def expert_parallel_group(size: int) -> dist.ProcessGroup | None:
     return groups._get_expert_parallel_group(name)
 
 
-def mark_experts(layers: list[MoELayer], *, expert_parallel: int) -> None:
+def mark_experts(layers: list[MoELayer], *, expert_parallel: int, zero_stage: int) -> None:
     """Make DeepSpeed treat these layers' experts as expert-parallel."""
     if expert_parallel == 1:
         return
     for layer in layers:
-        layer.__class__ = ExpertParallelMoELayer
+        layer.__class__ = ShardedMoELayer if zero_stage == 3 else ExpertParallelMoELayer
         layer.num_local_experts = layer.num_experts // expert_parallel
         layer.ep_size = expert_parallel
         layer.expert_group_name = _group_name(expert_parallel)
         for parameter in layer.experts.parameters():
             parameter.allreduce = False  # DeepSpeed's tag for "not replicated on every rank"
             parameter.group_name = layer.expert_group_name
+            if zero_stage == 3:
+                parameter.ds_zero_placement_family = "autoep_expert"
+                parameter.ds_zero_partition_group_name = layer.expert_group_name
 
 
-def split_expert_groups(parameter_groups: list[dict], *, expert_parallel: int) -> list[dict]:
-    """Optimizer groups with the experts apart, as DeepSpeed wants them; base groups need unique names."""
-    if expert_parallel == 1:
+def split_expert_groups(parameter_groups: list[dict], *, expert_parallel: int, zero_stage: int) -> list[dict]:
+    """Optimizer groups with the experts apart, as DeepSpeed wants them below ZeRO-3; base groups need unique names."""
+    if expert_parallel == 1 or zero_stage == 3:
         return parameter_groups
     return [
         group for group in split_params_into_different_moe_groups_for_optimizer(parameter_groups) if group["params"]

@@ -1,0 +1,49 @@
+"""What the microbatches of one optimizer step add up to, on this rank and then over all.
+
+Legend: L MoE layers, E experts.
+"""
+
+from collections.abc import Iterable
+
+import torch
+
+from mai1.dist import World, sum_over_ranks, sum_tensor_over_ranks
+from mai1.loss import Losses
+from mai1.model.moe.router import Routing
+
+
+class StepSums:
+    """Losses and expert loads of a step in the making."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._parts = torch.zeros(5, dtype=torch.float64, device=world.device)
+        self.tokens_per_expert_LE: torch.Tensor | int = 0
+        """Choices each expert got; after `finish` those of all ranks."""
+        self.means: list[float] = []
+        """After `finish`: total loss, cross-entropy, further tokens' loss, router z-loss, balancing loss."""
+        self.grad_norm = 0.0
+        """After `finish`: the gradient's norm, the same number on every rank."""
+        self.is_asked_to_stop = False
+        """After `finish`: whether any rank was asked to stop."""
+        self.has_save_failed = False
+        """After `finish`: whether any rank could not write the checkpoint in the making."""
+
+    @property
+    def loss(self) -> float:
+        """The step's mean total loss, after `finish`."""
+        return self.means[0]
+
+    def add(self, losses: Losses, routings: Iterable[Routing]) -> None:
+        """Count one microbatch; nothing waits for the device."""
+        parts = (losses.total, losses.language, losses.mtp, losses.router_z, losses.balance)
+        self._parts += torch.stack([part.detach() for part in parts])
+        self.tokens_per_expert_LE += torch.stack([routing.tokens_per_expert_E for routing in routings])
+
+    def finish(self, grad_norm: float, *, is_asked_to_stop: bool, has_save_failed: bool) -> None:
+        """Add up over all ranks; every rank must call this once, after its last microbatch."""
+        sum_tensor_over_ranks(self.tokens_per_expert_LE, self._world)
+        mine = [*self._parts.tolist(), grad_norm, float(is_asked_to_stop), float(has_save_failed)]
+        *self.means, norms, num_asking, num_failed = sum_over_ranks(mine, self._world)
+        self.grad_norm = norms / self._world.size
+        self.is_asked_to_stop, self.has_save_failed = num_asking > 0, num_failed > 0
