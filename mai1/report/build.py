@@ -15,6 +15,7 @@ from mai1.report.overview import failure, overview
 from mai1.report.page import page
 from mai1.report.records import read_ancestors, read_run
 from mai1.report.samples import samples
+from mai1.report.setbacks import setbacks
 
 
 def build_report(run_directory: Path) -> Path:
@@ -30,6 +31,7 @@ def build_report(run_directory: Path) -> Path:
         "Loss": lambda: losses(records, ancestors),
         "Pace": lambda: pace(records),
         "Alarms": lambda: alarms(records),
+        "Setbacks": lambda: setbacks(records),
         "Expert load": lambda: experts(records),
         "Sources and experts": lambda: affinity(records),
         "Held-out text by source": lambda: sources(records),

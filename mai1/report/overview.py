@@ -8,11 +8,13 @@ from mai1.report.alarms import alarm_counts
 from mai1.report.markup import Markup, element, escape, join
 from mai1.report.records import RunRecords, column, last_value, mapping, number
 from mai1.report.scales import compact, fixed, grouped, percent
+from mai1.report.setbacks import setback_counts
 
 LINKS = {
     "loss": "loss",
     "pace": "pace",
     "alarms": "alarms",
+    "setbacks": "setbacks",
     "experts": "experts",
     "affinity": "sources and experts",
     "sources": "sources",
@@ -65,6 +67,7 @@ def _tiles(records: RunRecords) -> list[Markup]:
         _tile("MFU", percent(_median(train, "mfu")), f"last {percent(last_value(train, 'mfu'))}"),
         _tile("Parameters", compact(total), f"{compact(active)} active ({percent(active, total)})"),
         *_alarm_tile(train),
+        *_setback_tile(records),
     ]
 
 
@@ -72,6 +75,13 @@ def _alarm_tile(train: list[dict[str, Any]]) -> list[Markup]:
     """How many alarms hold now; nothing for records that do not tell."""
     counts = alarm_counts(train)
     return [_tile("Alarms", str(counts[0] or "none"), f"now; {counts[1]:,} earlier")] if counts else []
+
+
+def _setback_tile(records: RunRecords) -> list[Markup]:
+    """How many steps were skipped; nothing where all went well."""
+    num_skipped, num_rollbacks = setback_counts(records)
+    under = f"{num_rollbacks} {'return' if num_rollbacks == 1 else 'returns'} to a checkpoint"
+    return [_tile("Skipped steps", grouped(num_skipped), under)] if num_skipped or num_rollbacks else []
 
 
 def _tile(name: str, value: str, *under: str) -> Markup:

@@ -31,6 +31,10 @@ class RunRecords:
     config: str
     train: list[dict[str, Any]]
     heldout: list[dict[str, Any]]
+    setbacks: list[dict[str, Any]]
+    """Steps that the guard refused and that still count."""
+    rollbacks: list[dict[str, Any]]
+    """Returns to a checkpoint, each with what it undid."""
     baselines: dict[str, Any]
     samples: list[dict[str, Any]]
     answers: dict[str, Any]
@@ -48,6 +52,7 @@ def read_run(directory: Path) -> RunRecords:
     notes: list[str] = []
     metrics = read_lines(directory / "metrics.jsonl", notes=notes)
     run = read_object(directory / "run.json", notes=notes)
+    notes += [_event(event) for event in read_lines(directory / "events.jsonl", notes=notes)]
     return RunRecords(
         directory=directory,
         run=run,
@@ -55,6 +60,8 @@ def read_run(directory: Path) -> RunRecords:
         config=_read_text(directory / "config.yaml"),
         train=newest_of_each_step(metrics, kind="train"),
         heldout=newest_of_each_step(metrics, kind="heldout"),
+        setbacks=newest_of_each_step(metrics, kind="skipped") + newest_of_each_step(metrics, kind="fault"),
+        rollbacks=newest_of_each_step(metrics, kind="rollback"),
         baselines=read_object(directory / "baselines.json", notes=notes),
         samples=read_lines(directory / "samples.jsonl", notes=notes),
         answers=read_object(directory / "answers.json", notes=notes),
@@ -159,6 +166,12 @@ def last_value(records: list[dict[str, Any]], key: str) -> float | None:
     """The newest finite value of `key`."""
     values = (number(record.get(key)) for record in reversed(records))
     return next((value for value in values if value is not None), None)
+
+
+def _event(event: dict[str, Any]) -> str:
+    """What went another way than planned, as one line."""
+    details = ", ".join(f"{key} {value}" for key, value in event.items() if key != "event")
+    return f"{event.get('event', 'event')}: {details}"
 
 
 def _compact_layers(record: dict[str, Any]) -> dict[str, Any]:

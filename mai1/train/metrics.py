@@ -48,6 +48,13 @@ class MetricsLog:
         if self._wandb is not None:
             self._wandb.log(_flatten(record), step=record["step"])
 
+    def rewind(self, step: int) -> list[dict]:
+        """Take back the records of what came after so many steps, and return them. Weights & Biases keeps its own."""
+        self._file.close()
+        dropped = _forget_after(self.path, step)
+        self._file = open(self.path, "a", encoding="utf-8")
+        return dropped
+
     def alert(self, message: str) -> None:
         """A message that reaches people who are not looking: through wandb, where it is online."""
         if self._wandb is not None and not self._wandb.offline:
@@ -60,20 +67,24 @@ class MetricsLog:
             self._wandb.finish()
 
 
-def _forget_after(path: Path, step: int) -> None:
-    """Drop records of steps that a resumed run will do again, all of them where it starts anew, and a torn last line."""
+def _forget_after(path: Path, step: int) -> list[dict]:
+    """Drop and return records of steps that will be done again, all of them where a run starts anew, and a torn last line."""
     if not path.exists():
-        return
-    kept = []
+        return []
+    kept, dropped = [], []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            if step and json.loads(line)["step"] <= step:
+            record = json.loads(line)
+            if step and record["step"] <= step:
                 kept.append(line)
+            else:
+                dropped.append(record)
         except (json.JSONDecodeError, KeyError, TypeError):
             continue
     fresh = path.with_suffix(".new")
     fresh.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
     os.replace(fresh, path)
+    return dropped
 
 
 def _start_wandb(run_directory: Path, config: WandbConfig, run_name: str, run_config: dict):

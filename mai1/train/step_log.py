@@ -1,19 +1,24 @@
-"""What is said of a logged step, on rank 0: one record for the files, one line for the console, and alarms.
+"""What is said of steps and evaluations, on rank 0: records for the files, lines for the console, and alarms.
 
 Legend: L MoE layers, E experts.
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import torch
 from tqdm import tqdm
 
 from mai1.checkpoint.checkpoint import TrainerState
+from mai1.evaluate.heldout import SourceLoss
 from mai1.model.moe.router import Router
 from mai1.train.alarms import AlarmConfig, AlarmWatch
 from mai1.train.expert_figures import RouterDrift, StepChoices, choice_figures, layer_records
 from mai1.train.metrics import MetricsLog
+from mai1.train.rerun import BadStep
+from mai1.train.rollback import Rollback
+from mai1.watch.stragglers import Straggler
 
 
 @dataclass(slots=True)
@@ -31,6 +36,13 @@ class StepFigures:
     tokens_per_expert_LE: torch.Tensor
     choices: StepChoices | None
     """Counted for steps that are due to be logged, not for one that a signal makes the last."""
+    bad_step: BadStep | None = None
+    """What the guard refused of it, at first or for good."""
+
+    @property
+    def is_applied(self) -> bool:
+        """Whether the weights moved."""
+        return self.bad_step is None or not self.bad_step.is_skipped
 
 
 class StepLog:
@@ -46,15 +58,23 @@ class StepLog:
         expert_parallel: int,
     ) -> None:
         self.metrics, self.alarms, self.drift = metrics, AlarmWatch(alarms), RouterDrift(routers.values())
+        self._slow_ranks: set[int] = set()
         self._layers, self._source_names, self._expert_parallel = list(routers), source_names, expert_parallel
 
-    def write(self, figures: StepFigures, state: TrainerState, *, speed: dict, bar: tqdm) -> None:
+    def write(
+        self,
+        figures: StepFigures,
+        state: TrainerState,
+        *,
+        speed: dict,
+        bar: tqdm,
+        stragglers: Sequence[Straggler] = (),
+    ) -> None:
         """The record of the state's last step."""
         layers = self._layer_records(figures)
         news = self.alarms.check(state.step, layers)
-        for message in news.messages:
-            tqdm.write(message, file=sys.stderr)
-            self.metrics.alert(message)
+        for message in news.messages + self._straggler_news(state.step, stragglers):
+            self._say(message)
         self.metrics.write(
             {
                 "kind": "train",
@@ -71,6 +91,7 @@ class StepLog:
                 "seconds": state.seconds,
                 "layers": layers,
                 "alarms": [asdict(alarm) for alarm in news.active],
+                "stragglers": [asdict(straggler) for straggler in stragglers],
             }
         )
         troubles = {"dead": sum(layer["dead_experts"] for layer in layers.values()), "alarms": len(news.active)}
@@ -83,6 +104,43 @@ class StepLog:
             **{name: count for name, count in troubles.items() if count},
         )
 
+    def write_heldout(self, mean: SourceLoss, losses: dict[str, SourceLoss], state: TrainerState) -> None:
+        """The record of a held-out evaluation, of all text and of each source."""
+        self.metrics.write(
+            {
+                "kind": "heldout",
+                "step": state.step,
+                "tokens": state.tokens,
+                "loss": mean.loss,
+                "bits_per_byte": mean.bits_per_byte,
+                "sources": {name: asdict(loss) for name, loss in losses.items()},
+            }
+        )
+        bits = f"{mean.bits_per_byte:.3f} bits per byte"
+        tqdm.write(f"step {state.step}: held-out loss {mean.loss:.4f} ({bits})", file=sys.stderr)
+
+    def write_bad_step(self, bad_step: BadStep) -> None:
+        """The record of a step that the guard refused."""
+        self._say(str(bad_step))
+        self.metrics.write(bad_step.record())
+
+    def go_back(self, rollback: Rollback) -> None:
+        """Take back the records of undone steps; of what was wrong with them, the rollback's own record tells."""
+        self._say(str(rollback))
+        undone = self.metrics.rewind(rollback.state.step)
+        kept = [record for record in undone if record.get("kind") in ("skipped", "fault", "rollback")]
+        self.metrics.write(rollback.record() | {"undone": kept})
+        self.drift.restart()
+
+    def _say(self, message: str) -> None:
+        tqdm.write(message, file=sys.stderr)
+        self.metrics.alert(message)
+
+    def _straggler_news(self, step: int, stragglers: Sequence[Straggler]) -> list[str]:
+        """A line for each rank that was no straggler at the last logged step."""
+        before, self._slow_ranks = self._slow_ranks, {straggler.rank for straggler in stragglers}
+        return [f"step {step}: ALARM: {straggler}" for straggler in stragglers if straggler.rank not in before]
+
     def _layer_records(self, figures: StepFigures) -> dict[str, dict]:
         choices = None
         if figures.choices is not None:
@@ -90,3 +148,17 @@ class StepLog:
                 figures.choices, source_names=self._source_names, expert_parallel=self._expert_parallel
             )
         return layer_records(self._layers, figures.tokens_per_expert_LE, drifts=self.drift.measure(), choices=choices)
+
+
+def progress_bar(steps: int, first: int, *, disable: bool) -> tqdm:
+    """Steps with an ETA; into a file instead of a terminal only one line every half minute."""
+    every_s = 0.2 if sys.stderr.isatty() else 30.0
+    return tqdm(
+        total=steps,
+        initial=first,
+        unit="step",
+        disable=disable,
+        dynamic_ncols=True,
+        mininterval=every_s,
+        maxinterval=every_s,
+    )
