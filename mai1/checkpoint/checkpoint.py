@@ -1,4 +1,4 @@
-"""Save and load: a directory that is a Hugging Face model and also resumes training, on any topology.
+"""What a checkpoint is, and how it fills an engine of any topology; `saver.py` writes it.
 
 step_00001000/ config.json generation_config.json model-*.safetensors model.safetensors.index.json tokenizer files
                trainer/optimizer-*.safetensors trainer/state.json     what only training needs
@@ -6,22 +6,27 @@ step_00001000/ config.json generation_config.json model-*.safetensors model.safe
 """
 
 import json
-import shutil
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
 import torch
 
-from mai1.checkpoint import commit
-from mai1.checkpoint.families import to_hf_config
-from mai1.checkpoint.names import tensor_names
-from mai1.checkpoint.optimizer_state import pieces_table, read_optimizer, write_optimizer
-from mai1.checkpoint.weights import plan_model_files, read_weights, write_weights
-from mai1.dist import gather_json, sum_over_ranks
+from mai1.checkpoint.agreement import together
+from mai1.checkpoint.manifest import is_average, read_manifest
+from mai1.checkpoint.names import LocalTensor, local_tensors
+from mai1.checkpoint.optimizer_state import MASTER, StateReader, fill_fragments, method_of
+from mai1.checkpoint.retention import Retention
+from mai1.checkpoint.weights import read_tensors
 from mai1.engine.engine import Engine
-from mai1.model.transformer import ModelConfig
 
-MAX_FILE_BYTES = 4 * 2**30
+
+class OnError(Enum):
+    """What a run does when a checkpoint cannot be written."""
+
+    stop = "stop"
+    go_on = "go_on"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -30,6 +35,14 @@ class CheckpointConfig:
     """Steps between checkpoints; one is always written at the end and on a request to stop."""
     keep: int = 3
     """Newest checkpoints to keep; 0 keeps all."""
+    keep_every: int = 0
+    """Keep also, for ever, the checkpoints of every n-th step; 0 is off."""
+    keep_best: int = 0
+    """Keep also the n checkpoints of lowest held-out loss, measured at their own step; 0 is off."""
+    asynchronous: bool = True
+    """Write in the background while training goes on, from a copy in the host's memory."""
+    on_error: OnError = OnError.stop
+    """stop | go_on: what training does when a checkpoint cannot be written; those before it are kept in any case."""
     init_from: str = ""
     """Checkpoint or Hugging Face directory whose weights a new run starts from; empty: random weights."""
 
@@ -38,6 +51,13 @@ class CheckpointConfig:
             raise ValueError(f"checkpoint.every_steps={self.every_steps} must be at least 1")
         if self.keep < 0:
             raise ValueError(f"checkpoint.keep={self.keep} must not be negative: use 0 to keep all")
+        for key in ("keep_every", "keep_best"):
+            if getattr(self, key) < 0:
+                raise ValueError(f"checkpoint.{key}={getattr(self, key)} must not be negative: use 0 to turn it off")
+
+    @property
+    def retention(self) -> Retention:
+        return Retention(self.keep, self.keep_every, self.keep_best)
 
 
 @dataclass(slots=True)
@@ -56,6 +76,20 @@ class TrainerState:
     """Resolved configuration, versions and commit, for people."""
     tokens_per_expert: list[list[int]] = field(default_factory=list)
     """Each MoE layer's load over the whole last step, which the next one's global balancing loss needs; empty at first."""
+    heldout_loss: float | None = None
+    """Held-out loss of these very weights in nats per token; None where this step had no evaluation."""
+    data_offset: int = 0
+    """Step s trains on the rows of step s + data_offset: going back to a checkpoint leaves data out."""
+    recent_losses: list[float] = field(default_factory=list)
+    """Of the last steps that were applied, oldest first: what the guard measures a spike against."""
+    recent_norms: list[float] = field(default_factory=list)
+    """Their gradient norms."""
+    skips_in_a_row: int = 0
+    """Steps skipped since the last one that was applied."""
+    num_skipped: int = 0
+    """Steps skipped in all, those that were undone later included."""
+    num_rollbacks: int = 0
+    """Times the run went back to a checkpoint."""
 
 
 @dataclass(slots=True)
@@ -69,89 +103,61 @@ class ModelFiles:
     pad_id: int
 
 
-def save_checkpoint(
-    directory: Path, engine: Engine, state: TrainerState, *, files: ModelFiles, expert_parallel: int
-) -> None:
-    """Write and publish one checkpoint; every rank must call this. ValueError, with nothing published, if disk is short."""
-    world, config = engine.world, engine.model.config
-    check_disk_space(directory.parent, engine)
-    stage = commit.begin(directory, world)
-    if world.is_main:
-        (stage / "trainer").mkdir()
-    commit.barrier(world)
-    element = torch.empty((), dtype=engine.dtype).element_size()
-    plan = plan_model_files(
-        config, expert_parallel=expert_parallel, max_bytes=MAX_FILE_BYTES, bytes_per_element=element
-    )
-    written = write_weights(stage, engine.model, plan, rank=world.rank)
-    optimizer_files, rows = write_optimizer(stage, engine)
-    written += optimizer_files
-    all_rows = [row for part in gather_json(rows, world) for row in part]
-    if world.is_main:
-        written += _write_small_files(stage, config, state, files=files, dtype=engine.dtype)
-    manifest = {
-        "format": "mai1-checkpoint",
-        "version": 1,
-        "step": state.step,
-        "tokens": state.tokens,
-        "optimizer_step": engine.optimizer_step(),
-        "world_size": world.size,
-        "expert_parallel": expert_parallel,
-        "dtype": str(engine.dtype).removeprefix("torch."),
-        "optimizer": pieces_table(all_rows),
-    }
-    commit.commit(stage, directory, written=written, manifest=manifest, world=world)
-
-
 def load_checkpoint(directory: Path, engine: Engine) -> TrainerState:
-    """Fill a rank's weights and optimizer state from a verified checkpoint of any topology."""
-    manifest = commit.read_manifest(directory)
-    read_weights(directory, engine.model)
-    read_optimizer(directory, manifest, engine, step=manifest["optimizer_step"])
-    return read_state(directory)
+    """Fill a rank's weights and optimizer state from a verified checkpoint of any topology; every rank must call this.
+
+    ValueError, on every rank, when the checkpoint cannot be resumed by this run.
+    """
+    manifest = together(lambda: read_manifest(directory), engine.world)
+    state = together(lambda: read_state(directory), engine.world)
+    together(lambda: _fill(directory, manifest, engine), engine.world)
+    return state
 
 
 def read_state(directory: Path) -> TrainerState:
     """The trainer's state in a checkpoint."""
+    if is_average(read_manifest(directory)):
+        raise ValueError(
+            f"{directory} is an average of checkpoints, which has no optimizer state to go on from: start a new run with "
+            f"checkpoint.init_from={directory}"
+        )
     path = directory / "trainer" / "state.json"
     try:
         return TrainerState(**json.loads(path.read_bytes()))
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is no trainer state ({error}): the checkpoint cannot be resumed") from None
 
 
-def prune(folder: Path, *, keep: int) -> None:
-    """Delete the oldest finished checkpoints beyond `keep`, never the newest."""
-    for path in commit.checkpoints_in(folder)[max(1, keep) :] if keep else []:
-        commit.discard(path)
+def _fill(directory: Path, manifest: dict, engine: Engine) -> None:
+    local, table = local_tensors(engine.model), manifest["optimizer"]
+    for name, value in _values(directory, table, engine, local):
+        engine.assign(name, value)
+    if manifest["optimizer_step"]:
+        engine.restore_optimizer(manifest["optimizer_step"])
+    fragments = list(engine.fragments())
+    for fragment in fragments:
+        saved = {kind for kind, names in table.items() if fragment.name in names} - {MASTER}
+        if manifest["optimizer_step"] and saved != set(fragment.moments):
+            _refuse_other_optimizer(directory, table, {kind for f in fragments for kind in f.moments})
+    fill_fragments(directory, table, fragments, local)
 
 
-def _write_small_files(
-    stage: Path, config: ModelConfig, state: TrainerState, *, files: ModelFiles, dtype: torch.dtype
-) -> list[Path]:
-    ids = {"end_of_text_id": files.end_of_text_id, "stop_ids": files.stop_ids, "pad_id": files.pad_id}
-    hf_config = to_hf_config(config, dtype=str(dtype).removeprefix("torch."), **ids)
-    generation = {key: hf_config[key] for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    commit.write_json(stage / "config.json", hf_config)
-    commit.write_json(stage / "generation_config.json", generation)
-    commit.write_json(stage / "trainer" / "state.json", asdict(state))
-    written = [stage / "config.json", stage / "generation_config.json", stage / "trainer" / "state.json"]
-    for source in sorted(files.tokenizer_directory.iterdir()):
-        commit.write_file(stage / source.name, source.read_bytes())
-        written.append(stage / source.name)
-    return written
+def _values(
+    directory: Path, table: dict, engine: Engine, local: dict[str, LocalTensor]
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Weights as the run has them: where it trains in fp32 what was saved in bf16, the masters."""
+    masters = table.get(MASTER, {}) if engine.dtype is torch.float32 else {}
+    reader = StateReader(directory, table)
+    for name, value in read_tensors(directory, engine.model.config, local):
+        if name in masters:
+            value = torch.empty(local[name].shape)
+            reader.read(MASTER, name, local[name].start, value.view(-1))
+        yield name, value
 
 
-def check_disk_space(folder: Path, engine: Engine) -> None:
-    """Refuse before writing rather than fail in the middle: the need is weights and optimizer state of all ranks."""
-    fragments = sum(fragment.master.numel() for fragment in engine.fragments())
-    element = torch.empty((), dtype=engine.dtype).element_size()
-    kinds = 2 if engine.dtype is torch.float32 else 3
-    (state_bytes,) = sum_over_ranks([float(fragments * (4 * kinds + element))], engine.world)
-    state_bytes += element * sum(tensor.numel for tensor in tensor_names(engine.model.config) if tensor.is_repeated)
-    free = shutil.disk_usage(folder).free
-    if free < state_bytes * 1.02 + 2**20:
-        raise ValueError(
-            f"a checkpoint in {folder} needs {state_bytes / 2**20:.0f} MiB but the disk has {free / 2**20:.0f} MiB free: "
-            "free some space, lower checkpoint.keep, or set run.directory to another disk, then run the same command"
-        )
+def _refuse_other_optimizer(directory: Path, table: dict, kinds: set[str]) -> None:
+    before, now = method_of(table.keys()), method_of(kinds)
+    raise ValueError(
+        f"optim.method={now} but {directory} was trained with optim.method={before}, whose moments are others: resume with "
+        "the old value, or start a new run with checkpoint.init_from"
+    )

@@ -7,12 +7,11 @@ is a ZeRO partition of it: every piece of state is (logical name, start, count),
 import math
 from dataclasses import dataclass
 
-import torch
-from torch import nn
+import torch.distributed as dist
 
 from mai1.checkpoint.families import SIGMOID_FAMILIES, Family, family_of
 from mai1.model.attention import AttentionConfig, AttentionKind, QKNorm
-from mai1.model.moe.experts import Experts
+from mai1.model.moe.layer import MoELayer
 from mai1.model.transformer import ModelConfig, MoETransformer
 
 
@@ -31,25 +30,64 @@ class TensorName:
     def numel(self) -> int:
         return math.prod(self.shape)
 
+    @property
+    def expert(self) -> int | None:
+        """Which routed expert of its layer it belongs to."""
+        _, _, after = self.hf_name.partition(".experts.")
+        return int(after.partition(".")[0]) if after else None
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class LocalTensor:
-    """A parameter or buffer of this rank and where it lies in the logical tensor of that name."""
+    """A parameter or buffer of this rank, whole, and where it lies in the flat logical tensor of that name."""
 
     name: str
-    tensor: torch.Tensor
     start: int
+    shape: tuple[int, ...]
+
+    @property
+    def numel(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def end(self) -> int:
+        return self.start + self.numel
 
 
 def local_tensors(model: MoETransformer) -> dict[str, LocalTensor]:
-    """All persistent state of this rank's model by logical name, experts with their place among all experts."""
-    expert_modules = {name: m for name, m in model.named_modules() if isinstance(m, Experts)}
+    """All persistent state of this rank's model by logical name, experts with their place among all experts.
+
+    Worked out from the configuration, because under ZeRO-3 a parameter's own storage is empty.
+    """
+    shapes = logical_shapes(model.config)
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, MoELayer)}
     found = {}
-    for name, tensor in model.state_dict(keep_vars=True).items():
-        module = expert_modules.get(name.rpartition(".")[0])
-        start = module.first_expert * tensor[0].numel() if module else 0
-        found[name] = LocalTensor(name, tensor.data if isinstance(tensor, nn.Parameter) else tensor, start)
+    for name in model.state_dict(keep_vars=True):
+        layer, shape, start = layers.get(name.rpartition(".experts.")[0]), shapes[name], 0
+        if layer is not None:
+            start = layer.experts.first_expert * math.prod(shape[1:])
+            shape = (num_held_experts(layer), *shape[1:])
+        found[name] = LocalTensor(name, start, shape)
     return found
+
+
+def num_held_experts(layer: MoELayer) -> int:
+    """Routed experts of a layer that this rank has."""
+    return layer.num_experts // (dist.get_world_size(layer.expert_group) if layer.expert_group is not None else 1)
+
+
+def logical_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Every tensor of the whole model by our name, experts `[all experts, ...]`."""
+    rows: dict[str, int] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for tensor in tensor_names(config):
+        if not tensor.is_repeated:  # those of one name are stacked along their first dimension
+            rows[tensor.name] = rows.get(tensor.name, 0) + tensor.shape[0]
+            shapes[tensor.name] = (rows[tensor.name], *tensor.shape[1:])
+    for name, (num_rows, *rest) in shapes.items():
+        if ".experts." in name:
+            shapes[name] = (config.moe.num_experts, num_rows // config.moe.num_experts, *rest)
+    return shapes
 
 
 def tensor_names(config: ModelConfig) -> list[TensorName]:

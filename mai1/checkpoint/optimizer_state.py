@@ -1,19 +1,21 @@
-"""Optimizer files: flat ranges of logical tensors, so that any topology reads just the ranges it owns.
+"""Optimizer state: flat ranges of logical tensors, so that any topology reads just the ranges it owns.
 
-Each rank writes one safetensors file of 1-D fp32 pieces, keyed `KIND|NAME|START`; kinds are `master` (only where the
-weights are not fp32 themselves), `exp_avg` and `exp_avg_sq`.
+Files hold 1-D fp32 pieces, keyed `KIND|NAME|START`; kinds are `master` (only where the weights are not fp32 themselves) and
+the optimizer's moments by their names: `exp_avg` and `exp_avg_sq` of AdamW, `momentum_buffer` of Muon.
 """
 
+import threading
 from bisect import bisect_right
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 
-from mai1.checkpoint.commit import write_tensors
-from mai1.checkpoint.names import local_tensors
-from mai1.engine.engine import MOMENTS, Engine
+from mai1.checkpoint.names import LocalTensor
+from mai1.checkpoint.verify import NUM_THREADS
+from mai1.engine.engine import Fragment
 
 MASTER = "master"
 
@@ -27,24 +29,9 @@ class Piece:
     file: str
     key: str
 
-
-def write_optimizer(stage: Path, engine: Engine) -> tuple[list[Path], list[list]]:
-    """Write what this rank owns; returns the file, fsynced, and rows [kind, name, start, numel, file, key]."""
-    world, local = engine.world, local_tensors(engine.model)
-    file = f"trainer/optimizer-{world.rank + 1:05d}-of-{world.size:05d}.safetensors"
-    tensors, rows = {}, []
-    for fragment in engine.fragments():
-        start = local[fragment.name].start + fragment.start
-        states = dict(fragment.moments)
-        if engine.dtype is not torch.float32:
-            states[MASTER] = fragment.master
-        for kind, tensor in states.items():
-            key = f"{kind}|{fragment.name}|{start}"
-            tensors[key] = tensor.detach().cpu().contiguous()
-            rows.append([kind, fragment.name, start, tensor.numel(), file, key])
-    path = stage / file
-    write_tensors(path, tensors)
-    return [path], rows
+    @property
+    def end(self) -> int:
+        return self.start + self.numel
 
 
 def pieces_table(rows: list[list]) -> dict[str, dict[str, list[list]]]:
@@ -58,55 +45,70 @@ def pieces_table(rows: list[list]) -> dict[str, dict[str, list[list]]]:
     return table
 
 
-@torch.no_grad()
-def read_optimizer(directory: Path, manifest: dict, engine: Engine, *, step: int) -> None:
-    """Fill this rank's masters and moments from a checkpoint of any topology; `step` updates count as made."""
-    engine.copy_weights_to_master()
-    if step == 0:
-        return
-    engine.restore_optimizer(step)
-    reader, local = _Reader(directory, manifest["optimizer"]), local_tensors(engine.model)
-    for fragment in engine.fragments():
+def method_of(kinds: set[str]) -> str:
+    """The `optim.method` that keeps moments of these names."""
+    return "muon" if "momentum_buffer" in kinds else "adamw" if "exp_avg" in kinds else "none"
+
+
+def fill_fragments(
+    directory: Path, table: dict[str, dict[str, list[list]]], fragments: list[Fragment], local: dict[str, LocalTensor]
+) -> None:
+    """Fill moments and, where the checkpoint has them, masters; ValueError when a range of them is nowhere."""
+    reader = StateReader(directory, table)
+
+    def fill(fragment: Fragment) -> None:
         start = local[fragment.name].start + fragment.start
-        for kind in MOMENTS:
-            reader.read(kind, fragment.name, start, fragment.moments[kind])
-        if MASTER in manifest["optimizer"]:
-            reader.read(MASTER, fragment.name, start, fragment.master)
-    if MASTER in manifest["optimizer"]:
-        engine.copy_master_to_weights()
+        masters = {MASTER: fragment.master} if fragment.name in table.get(MASTER, {}) else {}
+        for kind, into in (fragment.moments | masters).items():
+            reader.read(kind, fragment.name, start, into)
+
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        for _ in pool.map(fill, fragments):
+            pass
 
 
-class _Reader:
-    """Reads any range of any logical tensor from the pieces that cover it; keeps files open."""
+class StateReader:
+    """Reads any range of any logical tensor from the pieces that cover it; keeps files open. For many threads."""
 
     def __init__(self, directory: Path, table: dict[str, dict[str, list[list]]]) -> None:
         self.directory = directory
-        self.pieces = {
-            (kind, name): [Piece(*piece) for piece in pieces]
-            for kind, names in table.items()
-            for name, pieces in names.items()
-        }
+        self._pieces = {(kind, name): _cover(pieces) for kind, names in table.items() for name, pieces in names.items()}
         self._open: dict[str, safe_open] = {}
+        self._lock = threading.Lock()
 
+    @torch.no_grad()
     def read(self, kind: str, name: str, start: int, into: torch.Tensor) -> None:
         """Fill `into` with elements [start, start + len(into)) of the flat logical tensor."""
-        pieces, filled = self.pieces.get((kind, name), []), 0
-        place = bisect_right([piece.start for piece in pieces], start) - 1
+        pieces, filled = self._pieces.get((kind, name), []), 0
         while filled < into.numel():
-            piece = pieces[place] if 0 <= place < len(pieces) else None
-            skip = start + filled - piece.start if piece else -1
-            if piece is None or not 0 <= skip < piece.numel:
-                raise ValueError(f"{self.directory}: {kind} of {name} has no element {start + filled}")
-            count = min(piece.numel - skip, into.numel() - filled)
-            into[filled : filled + count].copy_(self._slice(piece, skip, count))
-            filled, place = filled + count, place + 1
+            first = start + filled
+            place = bisect_right(pieces, first, key=lambda piece: piece.start) - 1
+            if place < 0 or pieces[place].end <= first:
+                raise ValueError(f"{self.directory}: {kind} of {name} has no element {first}: use another checkpoint")
+            piece = pieces[place]
+            count = min(piece.end - first, into.numel() - filled)
+            into[filled : filled + count].copy_(self._slice(piece, first - piece.start, count))
+            filled += count
 
     def _slice(self, piece: Piece, skip: int, count: int) -> torch.Tensor:
+        path = self.directory / piece.file
         try:
-            if piece.file not in self._open:
-                self._open[piece.file] = safe_open(self.directory / piece.file, framework="pt").__enter__()
-            return self._open[piece.file].get_slice(piece.key)[skip : skip + count]
+            with self._lock:
+                if piece.file not in self._open:
+                    self._open[piece.file] = safe_open(path, framework="pt").__enter__()
+                whole = self._open[piece.file].get_tensor(piece.key)
         except (SafetensorError, OSError) as error:
-            raise ValueError(
-                f"{self.directory / piece.file} cannot be read ({error}): use another checkpoint"
-            ) from None
+            raise ValueError(f"{path} cannot be read ({error}): use another checkpoint") from None
+        if whole.shape != (piece.numel,) or whole.dtype is not torch.float32:
+            raise ValueError(f"{path}: {piece.key} is not what the manifest says: use another checkpoint")
+        return whole[skip : skip + count]
+
+
+def _cover(rows: list[list]) -> list[Piece]:
+    """Pieces in order, those left out that add nothing to the ones before: two stages may hold one tied matrix."""
+    pieces, end = [], -1
+    for piece in sorted((Piece(*row) for row in rows), key=lambda piece: (piece.start, -piece.numel)):
+        if piece.end > end:
+            pieces.append(piece)
+            end = piece.end
+    return pieces

@@ -1,112 +1,131 @@
-"""Model files: the weights as Hugging Face safetensors shards, written by the ranks that hold them, read by any."""
+"""Model files: the weights as Hugging Face safetensors shards, read as what a rank's own tensors need of them."""
 
 import json
-from dataclasses import dataclass
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 
-from mai1.checkpoint.commit import write_json, write_tensors
-from mai1.checkpoint.names import TensorName, local_tensors, tensor_names
+from mai1.checkpoint.model_plan import ModelFile, index_of
+from mai1.checkpoint.names import LocalTensor, TensorName, local_tensors, tensor_names
+from mai1.checkpoint.tensor_file import DTYPE_NAMES, TensorSpec, write_json, write_tensors
 from mai1.model.transformer import ModelConfig, MoETransformer
 
+NUM_AHEAD = 3
 INDEX = "model.safetensors.index.json"
-
-
-@dataclass(slots=True)
-class ModelFile:
-    """One safetensors file of the model, and which rank writes it."""
-
-    file: str
-    writer: int
-    tensors: list[TensorName]
-
-
-def plan_model_files(
-    config: ModelConfig, *, expert_parallel: int, max_bytes: int, bytes_per_element: int
-) -> list[ModelFile]:
-    """Which rank writes which tensors to which file: the same answer on every rank, without asking.
-
-    Rank r of the first expert-parallel group writes its experts; rank 0 also everything else.
-    """
-    experts_per_rank = config.moe.num_experts // expert_parallel
-    by_writer: list[list[TensorName]] = [[] for _ in range(expert_parallel)]
-    for tensor in tensor_names(config):
-        expert = _expert_of(tensor)
-        by_writer[0 if expert is None else expert // experts_per_rank].append(tensor)
-    chunks = [
-        (writer, chunk)
-        for writer, tensors in enumerate(by_writer)
-        for chunk in _split_by_bytes(tensors, max_bytes=max_bytes, bytes_per_element=bytes_per_element)
-    ]
-    return [
-        ModelFile(f"model-{number:05d}-of-{len(chunks):05d}.safetensors", writer, tensors)
-        for number, (writer, tensors) in enumerate(chunks, start=1)
-    ]
-
-
-def write_weights(stage: Path, model: MoETransformer, plan: list[ModelFile], *, rank: int) -> list[Path]:
-    """Write this rank's files of the plan, and on rank 0 the index; returns the paths, fsynced."""
-    local, written = local_tensors(model), []
-    for entry in plan:
-        if entry.writer != rank:
-            continue
-        tensors = {t.hf_name: _cut(local[t.name], t).detach().cpu().contiguous() for t in entry.tensors}
-        # safetensors refuses two names for one memory
-        tensors |= {t.hf_name: tensors[t.hf_name].clone() for t in entry.tensors if t.is_repeated}
-        write_tensors(stage / entry.file, tensors)
-        written.append(stage / entry.file)
-    if rank == 0:
-        weight_map = {tensor.hf_name: entry.file for entry in plan for tensor in entry.tensors}
-        total = sum(tensor.numel for entry in plan for tensor in entry.tensors if not tensor.is_repeated)
-        write_json(stage / INDEX, {"metadata": {"total_parameters": total}, "weight_map": weight_map})
-        written.append(stage / INDEX)
-    return written
 
 
 @torch.no_grad()
 def read_weights(directory: Path, model: MoETransformer) -> None:
     """Fill this rank's model from a Hugging Face directory of its family; each rank reads only its own experts."""
-    where, local = _file_of_each_tensor(directory), local_tensors(model)
-    wanted: dict[str, list[TensorName]] = {}
-    names = tensor_names(model.config)
-    for tensor in (tensor for tensor in names if not tensor.is_repeated):
-        mine = local[tensor.name]
-        if mine.start <= tensor.start < mine.start + mine.tensor.numel():
-            if tensor.hf_name not in where:
-                raise ValueError(f"{directory} has no tensor {tensor.hf_name}: its weights do not fit its config.json")
-            wanted.setdefault(where[tensor.hf_name], []).append(tensor)
-    for file, tensors in wanted.items():
-        _read_file(directory / file, tensors, local)
-    for tensor in names:
-        if tensor.is_repeated and tensor.hf_name in where:
-            _check_repeated(directory / where[tensor.hf_name], tensor, local)
+    state = model.state_dict()
+    for name, value in read_tensors(directory, model.config, local_tensors(model)):
+        state[name].copy_(value)
 
 
-def _check_repeated(path: Path, tensor: TensorName, local: dict) -> None:
-    mine = _cut(local[tensor.name], tensor)
-    with safe_open(path, framework="pt") as opened:
-        found = opened.get_tensor(tensor.hf_name).to(mine)
-    if not torch.equal(found, mine):
+def read_tensors(
+    directory: Path, config: ModelConfig, local: dict[str, LocalTensor]
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Each of a rank's tensors whole, one after another, from a Hugging Face directory.
+
+    Threads read a few tensors ahead, so memory is that of a few. ValueError when the files cannot be read or hold
+    something else.
+    """
+    files = SavedTensors(directory)
+    parts: dict[str, list[TensorName]] = {name: [] for name in local}
+    for tensor in tensor_names(config):
+        mine = local.get(tensor.name)
+        if mine is not None and mine.start <= tensor.start < mine.end:
+            parts[tensor.name].append(tensor)
+
+    def read(mine: LocalTensor) -> torch.Tensor:
+        value = _assemble(files, mine, [part for part in parts[mine.name] if not part.is_repeated])
+        for repeated in (part for part in parts[mine.name] if part.is_repeated and part.hf_name in files.file_of):
+            _check_repeated(files, repeated, value)
+        return value
+
+    with ThreadPoolExecutor(NUM_AHEAD) as pool:
+        waiting: deque[tuple[str, Future]] = deque()
+        for mine in local.values():
+            waiting.append((mine.name, pool.submit(read, mine)))
+            if len(waiting) > NUM_AHEAD:
+                name, value = waiting.popleft()
+                yield name, value.result()
+        for name, value in waiting:
+            yield name, value.result()
+
+
+def _assemble(files: "SavedTensors", mine: LocalTensor, parts: list[TensorName]) -> torch.Tensor:
+    first = files.read(parts[0])
+    if len(parts) == 1:
+        return first.view(mine.shape)
+    value = torch.empty(mine.shape, dtype=first.dtype)
+    for part in parts:
+        value.view(-1)[part.start - mine.start :][: part.numel].view(part.shape).copy_(files.read(part))
+    return value
+
+
+def _check_repeated(files: "SavedTensors", tensor: TensorName, mine: torch.Tensor) -> None:
+    if not torch.equal(files.read(tensor).to(mine), mine):
         raise ValueError(
-            f"{path}: {tensor.hf_name} is another matrix than the model's own, but mai1 has one for both: to go on "
-            "without multi-token prediction, set num_nextn_predict_layers to 0 in config.json"
+            f"{files.path_of(tensor)}: {tensor.hf_name} is another matrix than the model's own, but mai1 has one for both: "
+            "to go on without multi-token prediction, set num_nextn_predict_layers to 0 in config.json"
         )
 
 
-def _read_file(path: Path, tensors: list[TensorName], local: dict) -> None:
-    try:
-        with safe_open(path, framework="pt") as opened:
-            for tensor in tensors:
-                found = opened.get_tensor(tensor.hf_name)
-                if tuple(found.shape) != tensor.shape:
-                    raise ValueError(
-                        f"{path}: {tensor.hf_name} has shape {tuple(found.shape)} instead of {tensor.shape}"
-                    )
-                _cut(local[tensor.name], tensor).copy_(found)
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as safetensors ({error}): use another checkpoint") from None
+def write_model_files(
+    folder: Path,
+    plan: list[ModelFile],
+    *,
+    dtype_of: Callable[[TensorName], torch.dtype],
+    read: Callable[[TensorName], torch.Tensor],
+) -> dict[str, dict]:
+    """Write a whole model and its index, asking `read` for one tensor after another; returns each file's facts."""
+    written = {}
+    for entry in plan:
+        tensors = {tensor.hf_name: tensor for tensor in entry.tensors}
+        specs = {name: TensorSpec(dtype_of(tensor), tensor.shape) for name, tensor in tensors.items()}
+        written[entry.file] = write_tensors(
+            folder / entry.file, specs, lambda name, tensors=tensors: read(tensors[name])
+        )
+    return written | {INDEX: write_json(folder / INDEX, index_of(plan))}
+
+
+class SavedTensors:
+    """The safetensors files of a Hugging Face directory, mapped into memory when first asked; for many threads."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.file_of = directory, _file_of_each_tensor(directory)
+        self._open: dict[str, safe_open] = {}
+        self._lock = threading.Lock()
+
+    def path_of(self, tensor: TensorName) -> Path:
+        """The file that has a tensor."""
+        if tensor.hf_name not in self.file_of:
+            raise ValueError(f"{self.directory} has no tensor {tensor.hf_name}: its weights do not fit its config.json")
+        return self.directory / self.file_of[tensor.hf_name]
+
+    def read(self, tensor: TensorName) -> torch.Tensor:
+        """A tensor of the shape it has by config.json; its memory is the file."""
+        path = self.path_of(tensor)
+        try:
+            with self._lock:
+                if path.name not in self._open:
+                    self._open[path.name] = safe_open(path, framework="pt").__enter__()
+                found = self._open[path.name].get_tensor(tensor.hf_name)
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{path} cannot be read as safetensors ({error}): use another checkpoint") from None
+        if tuple(found.shape) != tensor.shape:
+            raise ValueError(f"{path}: {tensor.hf_name} has shape {tuple(found.shape)} instead of {tensor.shape}")
+        if found.dtype not in DTYPE_NAMES:
+            raise ValueError(
+                f"{path}: {tensor.hf_name} is {found.dtype}: only {', '.join(DTYPE_NAMES.values())} are read"
+            )
+        return found
 
 
 def _file_of_each_tensor(directory: Path) -> dict[str, str]:
@@ -117,31 +136,10 @@ def _file_of_each_tensor(directory: Path) -> dict[str, str]:
         else:
             with safe_open(single, framework="pt") as opened:
                 where = dict.fromkeys(opened.keys(), single.name)
-    except (OSError, SafetensorError, json.JSONDecodeError, UnicodeDecodeError, KeyError) as error:
+        files = set(where.values())
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{directory} has no readable {INDEX} or model.safetensors ({error})") from None
-    for file in set(where.values()):
-        if Path(file).name != file:
+    for file in files:
+        if not isinstance(file, str) or Path(file).name != file or "\0" in file:
             raise ValueError(f"{index}: {file!r} is not a plain file name")
     return where
-
-
-def _cut(mine, tensor: TensorName) -> torch.Tensor:
-    """The view of a local tensor that one Hugging Face tensor equals."""
-    return mine.tensor.view(-1).narrow(0, tensor.start - mine.start, tensor.numel).view(tensor.shape)
-
-
-def _expert_of(tensor: TensorName) -> int | None:
-    parts = tensor.hf_name.split(".")
-    return int(parts[parts.index("experts") + 1]) if "experts" in parts else None
-
-
-def _split_by_bytes(tensors: list[TensorName], *, max_bytes: int, bytes_per_element: int) -> list[list[TensorName]]:
-    chunks, size = [[]], 0
-    for tensor in tensors:
-        tensor_bytes = tensor.numel * bytes_per_element
-        if chunks[-1] and size + tensor_bytes > max_bytes:
-            chunks.append([])
-            size = 0
-        chunks[-1].append(tensor)
-        size += tensor_bytes
-    return chunks

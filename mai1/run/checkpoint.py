@@ -1,62 +1,124 @@
-"""`mai1 checkpoint show|verify|prove DIR`: what a checkpoint is, whether it is sound, and that transformers agrees."""
+"""`mai1 checkpoint show|verify|average|prune|prove DIR`: look at checkpoints, check them, and make one of several."""
 
 import json
+import sys
 from pathlib import Path
 
-USAGE = """usage: mai1 checkpoint show DIR     step, tokens, shape, files
-       mai1 checkpoint verify DIR   compare every file with the size and SHA-256 it was saved with
-       mai1 checkpoint prove DIR    load it in transformers: logits, routing, token ids and chat must agree
+USAGE = """usage: mai1 checkpoint show DIR [json=true]
+           step, tokens, what wrote it, sizes, held-out loss and where in the data it stands
+       mai1 checkpoint verify DIR
+           compare every file with the size and SHA-256 it was saved with; exit code 2 names what is damaged
+       mai1 checkpoint average DIR [DIR ...] output=DIR [last=5]
+           the mean of several checkpoints' weights as a new Hugging Face model: of those named, or of a run's last ones.
+           Often better than the last alone (model soups, arXiv 2203.05482; LAWA, arXiv 2209.14981). It has no optimizer
+           state: use it with generate, evaluate or checkpoint.init_from
+       mai1 checkpoint prune DIR keep=3 [keep_every=0] [keep_best=0] [delete=true]
+           say which checkpoints of a run would go and how many bytes that frees; with delete=true, delete them
+       mai1 checkpoint prove DIR
+           load it in transformers: logits, routing, token ids and chat must agree
 
 DIR is a run, its checkpoints folder, or one checkpoint."""
 
+OPTIONS = {
+    "show": {"json": "false"},
+    "verify": {},
+    "average": {"output": "", "last": "5"},
+    "prune": {"keep": "", "keep_every": "0", "keep_best": "0", "delete": "false"},
+    "prove": {},
+}
+"""key=value options of each action and their defaults."""
+
 
 def main(arguments: list[str]) -> None:
-    """Run one of the three."""
-    actions = {"show": show, "verify": verify, "prove": prove}
+    """Run one action."""
+    actions = {"show": show, "verify": verify, "average": average, "prune": prune, "prove": prove}
     if "--help" in arguments or not arguments:
         print(USAGE)
         return
-    if len(arguments) != 2 or arguments[0] not in actions:
-        raise ValueError(f"checkpoint {' '.join(arguments)}: give an action ({', '.join(actions)}) and one directory")
-    from mai1.checkpoint.inference import resolve_checkpoint
+    action, *rest = arguments
+    if action not in actions:
+        raise ValueError(f"checkpoint {action}: give an action ({', '.join(actions)}) and a directory")
+    directories = [Path(argument) for argument in rest if "=" not in argument or Path(argument).exists()]
+    given = dict(argument.split("=", 1) for argument in rest if Path(argument) not in directories)
+    for key in given:
+        if key not in OPTIONS[action]:
+            raise ValueError(f"checkpoint {action}: {key} is no option: use {', '.join(OPTIONS[action]) or 'none'}")
+    if not directories or (len(directories) > 1 and action != "average"):
+        raise ValueError(
+            f"checkpoint {action} {' '.join(rest)}: give {'one directory' if directories else 'a directory'}"
+        )
+    actions[action](directories, OPTIONS[action] | given)
 
-    actions[arguments[0]](resolve_checkpoint(Path(arguments[1]), key="DIR"))
 
-
-def show(directory: Path) -> None:
+def show(directories: list[Path], options: dict[str, str]) -> None:
     """Print what a checkpoint holds."""
-    from mai1.checkpoint.commit import read_manifest
-    from mai1.checkpoint.families import family_of
-    from mai1.checkpoint.inference import read_model_config
-    from mai1.model.flops import count_parameters
+    from mai1.checkpoint.summary import lines_of, summary_of
 
-    model = read_model_config(directory)
-    counts = count_parameters(model)
-    print(f"{directory}\n  architecture  {family_of(model).value}")
-    print(f"  parameters    {counts.total:,} in all, {counts.active:,} active")
-    if (directory / "manifest.json").is_file():
-        manifest = read_manifest(directory)
-        size = sum(entry["bytes"] for entry in manifest["files"].values())
-        print(f"  step          {manifest['step']:,} after {manifest['tokens']:,} tokens")
-        print(f"  written by    {manifest['world_size']} ranks, expert parallel {manifest['expert_parallel']}")
-        print(f"  size          {size:,} bytes in {len(manifest['files'])} files, weights {manifest['dtype']}")
+    summary = summary_of(_checkpoint(directories[0]))
+    print(json.dumps(summary, indent=1) if _is_true(options, "json") else "\n".join(lines_of(summary)))
 
 
-def verify(directory: Path) -> None:
+def verify(directories: list[Path], options: dict[str, str]) -> None:
     """Check every file; ValueError names the damaged ones."""
-    from mai1.checkpoint.commit import problems_in, read_manifest
+    from tqdm import tqdm
 
+    from mai1.checkpoint.manifest import read_manifest
+    from mai1.checkpoint.verify import problems_in
+
+    directory = _checkpoint(directories[0])
     manifest = read_manifest(directory)
-    if problems := problems_in(directory, manifest):
+    total = sum(entry["bytes"] for entry in manifest["files"].values())
+    with tqdm(total=total, unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
+        problems = problems_in(directory, manifest, on_bytes=bar.update)
+    if problems:
         raise ValueError(f"{directory} is damaged: {'; '.join(problems)}: use another checkpoint")
-    print(f"{directory} is sound: {len(manifest['files'])} files as saved")
+    print(f"{directory} is sound: {len(manifest['files'])} files, {total:,} bytes as saved")
 
 
-def prove(directory: Path) -> None:
+def average(directories: list[Path], options: dict[str, str]) -> None:
+    """Write the mean of some checkpoints."""
+    from mai1.checkpoint.average import average_checkpoints
+
+    if not options["output"]:
+        raise ValueError("checkpoint average: output= is missing: give it the directory to write")
+    if len(directories) > 1:
+        chosen = [_checkpoint(directory) for directory in directories]
+    else:
+        _, found = _run_of(directories[0])
+        chosen = found[: _count(options, "last")][::-1]
+    average_checkpoints(chosen, Path(options["output"]))
+    print(f"{options['output']}: mean of {', '.join(path.name for path in chosen)}")
+
+
+def prune(directories: list[Path], options: dict[str, str]) -> None:
+    """Say, and with delete=true do, what a retention would delete."""
+    from mai1.checkpoint import commit
+    from mai1.checkpoint.manifest import read_manifest
+    from mai1.checkpoint.retention import Retention, to_delete
+    from mai1.checkpoint.verify import problems_in
+
+    folder, found = _run_of(directories[0])
+    retention = Retention(*(_count(options, key) for key in ("keep", "keep_every", "keep_best")))
+    newest = next((path for path in found if not problems_in(path, read_manifest(path))), None)
+    if newest is None:
+        raise ValueError(f"{folder} has no sound checkpoint: nothing is deleted")
+    going, freed = to_delete(folder, retention, newest=newest), 0
+    for path in going:
+        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        if _is_true(options, "delete"):
+            commit.discard(path)
+        print(f"{path}  {size:,} bytes")
+        freed += size
+    is_done = "deleted" if _is_true(options, "delete") else "would be deleted; to do it, add delete=true"
+    print(f"{len(going)} of {len(found)} checkpoints, {freed:,} bytes, {is_done}")
+
+
+def prove(directories: list[Path], options: dict[str, str]) -> None:
     """Compare with transformers and keep the result beside the run; ValueError when they disagree."""
     from mai1.export.parity import prove_parity
     from mai1.run.directory import write_atomically
 
+    directory = _checkpoint(directories[0])
     result = prove_parity(directory)
     run = directory.parent.parent
     if (run / "run.json").is_file():
@@ -65,3 +127,31 @@ def prove(directory: Path) -> None:
         f"{directory} is a {result['architecture']}: logits differ by at most {result['max_logit_difference']:.1e}, "
         f"routing agrees on {result['routing_agreement']:.2%} of choices, token ids and chat are identical"
     )
+
+
+def _checkpoint(directory: Path) -> Path:
+    from mai1.checkpoint.inference import resolve_checkpoint
+
+    return resolve_checkpoint(directory, key="DIR")
+
+
+def _run_of(directory: Path) -> tuple[Path, list[Path]]:
+    """The folder of a run's checkpoints, and those, newest first."""
+    from mai1.checkpoint.verify import checkpoints_in
+
+    for folder in (directory / "checkpoints", directory):
+        if found := checkpoints_in(folder):
+            return folder, found
+    raise ValueError(f"DIR={directory} holds no checkpoints: use runs/NAME")
+
+
+def _count(options: dict[str, str], key: str) -> int:
+    if not options[key].isdigit():
+        raise ValueError(f"{key}={options[key]} is no number of checkpoints: use {key}=3, for example")
+    return int(options[key])
+
+
+def _is_true(options: dict[str, str], key: str) -> bool:
+    if options[key] not in ("true", "false"):
+        raise ValueError(f"{key}={options[key]} must be true or false")
+    return options[key] == "true"

@@ -11,9 +11,10 @@ from safetensors.torch import load_file, save_file
 from mai1.checkpoint.families import to_hf_config
 from mai1.checkpoint.inference import load_model, read_model_config
 from mai1.checkpoint.names import tensor_names
-from mai1.checkpoint.weights import INDEX, plan_model_files, read_weights, write_weights
+from mai1.checkpoint.weights import INDEX, read_weights
 from mai1.model.init import initialize
 from mai1.model.transformer import MoETransformer
+from tests.support.model_files import write_model
 from tests.support.tiny import tiny_model_config
 
 HEAD, EMBEDDING = "model.layers.4.shared_head.head.weight", "model.layers.3.embed_tokens.weight"
@@ -24,8 +25,7 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[MoETransfor
     """A model with two further layers and its files."""
     model = MoETransformer(tiny_model_config(num_mtp_layers=2, tie_embeddings=request.param))
     initialize(model, seed=3)
-    plan = plan_model_files(model.config, expert_parallel=1, max_bytes=10**9, bytes_per_element=4)
-    write_weights(tmp_path, model, plan, rank=0)
+    write_model(tmp_path, model)
     content = to_hf_config(model.config, dtype="float32", end_of_text_id=256, stop_ids=[256], pad_id=257)
     (tmp_path / "config.json").write_text(json.dumps(content))
     return model, tmp_path

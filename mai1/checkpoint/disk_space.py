@@ -1,0 +1,31 @@
+"""Room on the disk, asked before anything is written."""
+
+import shutil
+from pathlib import Path
+
+import torch
+
+from mai1.checkpoint.names import tensor_names
+from mai1.dist import gather_json, sum_over_ranks
+from mai1.engine.engine import Engine
+
+
+def check_disk_space(folder: Path, engine: Engine) -> None:
+    """Refuse before writing rather than fail in the middle: the need is weights and optimizer state of all ranks.
+
+    ValueError on every rank alike. Every rank must call this.
+    """
+    element = torch.empty((), dtype=engine.dtype).element_size()
+    num_masters = 0 if engine.dtype is torch.float32 else 1
+    mine = 0
+    for fragment in engine.fragments():
+        num_moments = len(fragment.moments) or 2  # before the first update: as AdamW will have
+        mine += fragment.master.numel() * (element + 4 * (num_moments + num_masters))
+    (need,) = sum_over_ranks([float(mine)], engine.world)
+    need += element * sum(tensor.numel for tensor in tensor_names(engine.model.config) if tensor.is_repeated)
+    free = min(gather_json(shutil.disk_usage(folder).free, engine.world))
+    if free < need * 1.02 + 2**20:
+        raise ValueError(
+            f"a checkpoint in {folder} needs {need / 2**20:.0f} MiB but the disk has {free / 2**20:.0f} MiB free: "
+            "free some space, lower checkpoint.keep, or set run.directory to another disk, then run the same command"
+        )
