@@ -35,8 +35,11 @@ class World:
             print(message, file=sys.stderr, flush=True)
 
 
-def start_world(*, timeout_s: float = 600.0) -> World:
-    """Join the process group the launcher describes, or make one of one process: NCCL on GPUs, gloo on CPUs."""
+def start_world(*, timeout_s: float = 600.0, check_collectives: bool = False) -> World:
+    """Join the process group the launcher describes, or make one of one process: NCCL on GPUs, gloo on CPUs.
+
+    With `check_collectives` every collective is compared with the other ranks' before it runs.
+    """
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
     device = torch.device("cuda", local_rank) if torch.cuda.is_available() else torch.device("cpu")
@@ -47,6 +50,8 @@ def start_world(*, timeout_s: float = 600.0) -> World:
     if not dist.is_initialized():
         timeout = datetime.timedelta(seconds=timeout_s)
         backend = "nccl" if device.type == "cuda" else "gloo"
+        if check_collectives:
+            dist.set_debug_level(dist.DebugLevel.DETAIL)
         if size == 1:
             dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1, timeout=timeout)
         else:

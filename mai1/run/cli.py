@@ -1,12 +1,19 @@
 """`mai1 COMMAND [overrides]`: finds the command, imports only what it needs, and turns mistakes into one clear line.
 
-Exit codes: 0 done, or saved on request; 1 a crash, with its traceback; 2 a mistake of the user's, in one line.
+Exit codes: 0 done, or saved on request; 1 a crash, with its traceback; 2 a mistake of the user's, in one line;
+3 ranks that should hold the same weights do not; 4 training diverged and going back did not help; 5 a rank computes wrongly;
+130 Ctrl-C where there is nothing to save, or twice.
 """
 
 import errno
 import importlib
+import json
 import os
 import sys
+import time
+from contextlib import suppress
+
+from mai1.watch.faults import DivergedError, FaultyRankError, ReplicasDifferError
 
 COMMANDS = {
     "prepare": "clean, filter, deduplicate and tokenize text into shards:     mai1 prepare",
@@ -15,7 +22,7 @@ COMMANDS = {
     "generate": "continue a prompt or answer a chat:                           mai1 generate checkpoint=runs/first prompt='Once'",
     "evaluate": "held-out loss, and answers to questions:                      mai1 evaluate checkpoint=runs/first",
     "inspect": "which experts a text goes to, as a page:                      mai1 inspect checkpoint=runs/first",
-    "checkpoint": "show, verify, or prove against transformers:                  mai1 checkpoint verify runs/first",
+    "checkpoint": "show, verify, average, prune, prove against transformers:     mai1 checkpoint verify runs/first",
     "report": "write report.html of a run:                                   mai1 report runs/first",
 }
 
@@ -36,8 +43,8 @@ options, before or after the command
   --version     the version
   --traceback   show where in the code a mistake was noticed
 
-The same command again goes on where an unfinished run stopped. On several processes:
-  torchrun --nproc-per-node 2 -m mai1 pretrain engine.expert_parallel=2
+The same command again goes on where an unfinished run stopped. On several processes, started again after a failure:
+  mai1 pretrain engine.expert_parallel=2 launch.ranks=2
 """
 
 
@@ -72,6 +79,11 @@ def _run(command: str, arguments: list[str], *, shows_traceback: bool) -> int:
         if error.errno not in NO_SPACE or shows_traceback:
             raise
         return _mistake(f"{error}: free some space or choose another disk, then run the same command again")
+    except (ReplicasDifferError, DivergedError, FaultyRankError) as fault:
+        if shows_traceback:
+            raise
+        _say(str(fault))
+        return fault.exit_code
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
@@ -79,6 +91,14 @@ def _run(command: str, arguments: list[str], *, shows_traceback: bool) -> int:
 
 
 def _mistake(message: str) -> int:
+    _say(message)
+    return 2
+
+
+def _say(message: str) -> None:
+    """One line, and a file for the launcher, if there is one: torchrun shows it, and nothing is started again."""
     rank = os.environ.get("RANK", "0")
     print(f"mai1: {'' if rank == '0' else f'[rank {rank}] '}{message}", file=sys.stderr, flush=True)
-    return 2
+    if error_file := os.environ.get("TORCHELASTIC_ERROR_FILE"):
+        with suppress(OSError), open(error_file, "w", encoding="utf-8") as file:
+            json.dump({"message": message, "timestamp": int(time.time())}, file)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mai1.checkpoint.checkpoint import CheckpointConfig
+from mai1.data.integrity import OnDamagedShard
 from mai1.data.loader import BatchConfig
 from mai1.engine.ds_config import EngineConfig
 from mai1.generate.sampling import SamplingConfig
@@ -13,8 +14,10 @@ from mai1.model.moe.routing_policy import RoutingConfig
 from mai1.model.transformer import ModelConfig
 from mai1.optim.adamw import OptimConfig
 from mai1.train.alarms import AlarmConfig
+from mai1.train.guard import GuardConfig
 from mai1.train.metrics import WandbConfig
 from mai1.train.trainer import TrainConfig
+from mai1.watch.config import LaunchConfig, WatchConfig
 
 
 @dataclass(kw_only=True, slots=True)
@@ -27,7 +30,8 @@ class RunConfig:
     """Seed of initial weights and data order."""
 
     def __post_init__(self) -> None:
-        if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
+        is_plain = Path(self.name).name == self.name and not self.name.startswith(".") and self.name.isprintable()
+        if not self.name or not is_plain:
             raise ValueError(f"run.name={self.name!r} must be a plain folder name: use letters, digits, - and _")
 
     @property
@@ -40,6 +44,10 @@ class RunConfig:
 class PretrainData:
     path: str = "data/embedded"
     """Directory that `mai1 prepare` wrote."""
+    on_damaged_shard: OnDamagedShard = OnDamagedShard.stop
+    """stop | quarantine: train without the shards that are not as they were written, say so and record it."""
+    accept_changes: bool = False
+    """Go on with an unfinished run though its data changed, also to another path; from there on the order is the new data's."""
     sequence_length: int = 512
     """Tokens of one training row."""
 
@@ -53,6 +61,8 @@ class InstructData:
     """Conversations to learn: .jsonl or .json with messages, alpaca, prompt/completion or question/answer."""
     heldout: str = "data/embedded/instruct/heldout.jsonl"
     """Conversations to ask before and after; empty: none."""
+    accept_changes: bool = False
+    """Go on with an unfinished run though its data changed, also to other files; from there on the order is the new data's."""
     sequence_length: int = 512
     """Tokens of one row; several conversations share it, isolated from each other."""
 
@@ -108,6 +118,12 @@ class StageConfig:
     """Thresholds of the experts' figures: one that is reached is said, recorded and shown in the report."""
     wandb: WandbConfig = field(default_factory=WandbConfig)
     """Weights & Biases."""
+    guard: GuardConfig = field(default_factory=GuardConfig)
+    """What becomes of bad steps: skipped, computed again, or a return to a checkpoint."""
+    watch: WatchConfig = field(default_factory=WatchConfig)
+    """What looks for stuck, slow and diverging ranks."""
+    launch: LaunchConfig = field(default_factory=LaunchConfig)
+    """Starting the ranks of this machine, and starting them again."""
 
 
 @dataclass(kw_only=True, slots=True)

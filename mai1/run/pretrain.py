@@ -1,5 +1,8 @@
 """`mai1 pretrain`: train a mixture-of-experts model on prepared shards, or go on with an unfinished run."""
 
+import os
+import sys
+
 from mai1.train.stop import StopRequest
 
 
@@ -14,6 +17,12 @@ def main(arguments: list[str]) -> None:
         print_help("pretrain", PretrainConfig, __doc__)
         return
     config = compose_config("pretrain", PretrainConfig, arguments)
+    if config.launch.starts_ranks(os.environ):
+        from mai1.watch.supervisor import supervise
+
+        sys.exit(
+            supervise(["-m", "mai1", "pretrain", *arguments], config.launch, run_directory=config.run.path, stop=stop)
+        )
     from mai1.run.stage import pretraining_stage
     from mai1.run.train import run_stage
 

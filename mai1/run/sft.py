@@ -1,5 +1,8 @@
 """`mai1 sft`: tune a model on instructions; the same loop as pretraining with other data and a loss mask."""
 
+import os
+import sys
+
 from mai1.train.stop import StopRequest
 
 
@@ -14,6 +17,10 @@ def main(arguments: list[str]) -> None:
         print_help("sft", SftConfig, __doc__)
         return
     config = compose_config("sft", SftConfig, arguments)
+    if config.launch.starts_ranks(os.environ):
+        from mai1.watch.supervisor import supervise
+
+        sys.exit(supervise(["-m", "mai1", "sft", *arguments], config.launch, run_directory=config.run.path, stop=stop))
     from mai1.run.stage import tuning_stage
     from mai1.run.train import run_stage
 

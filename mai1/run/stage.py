@@ -7,11 +7,14 @@ from pathlib import Path
 import torch
 
 from mai1.checkpoint.checkpoint import ModelFiles
+from mai1.checkpoint.described import check_described
 from mai1.checkpoint.families import family_of
 from mai1.checkpoint.inference import read_model_config, resolve_checkpoint
+from mai1.engine.support import check_combination
 from mai1.model.moe.balance import BalanceMethod
 from mai1.model.moe.router import Scores
 from mai1.model.moe.routing_policy import Choice
+from mai1.model.sequence_parallel import check_sequence_parallel
 from mai1.model.transformer import ModelConfig
 from mai1.run.config import PretrainConfig, SftConfig, StageConfig
 from mai1.run.datasets import StageData, open_instructions, open_pretraining
@@ -62,6 +65,7 @@ def pretraining_stage(config: PretrainConfig) -> Stage:
         sequence_length=config.data.sequence_length,
         seed=config.run.seed,
         heldout_rows=config.train.heldout_rows,
+        on_damaged_shard=config.data.on_damaged_shard,
     )
     model_config = _with_vocabulary(config.model, data.tokenizer)
     init_from = _init_from(config)
@@ -81,8 +85,9 @@ def tuning_stage(config: SftConfig) -> Stage:
         seed=config.run.seed,
         heldout_rows=config.train.heldout_rows,
     )
-    data_directory = Path(config.data.train).parent.parent
-    return Stage("sft", config, read_model_config(init_from), data, data_directory, init_from)
+    data_directory, model_config = Path(config.data.train).parent.parent, read_model_config(init_from)
+    check_described(model_config, init_from)
+    return Stage("sft", config, model_config, data, data_directory, init_from)
 
 
 def check_stage(stage: Stage, *, world_size: int) -> None:
@@ -90,8 +95,14 @@ def check_stage(stage: Stage, *, world_size: int) -> None:
     config, model = stage.config, stage.model_config
     family_of(model)
     config.engine.check_device(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    check_combination(config.engine)
     config.engine.check_topology(world_size=world_size, num_experts=model.moe.num_experts)
-    config.batch.microbatches_per_step(world_size)
+    check_sequence_parallel(
+        config.engine.sequence_parallel,
+        num_heads=model.attention.num_heads,
+        sequence_length=config.data.sequence_length,
+    )
+    config.batch.microbatches_per_step(config.engine.data_parallel(world_size))
     _check_balancing(config, model)
     if config.data.sequence_length > model.max_positions:
         raise ValueError(

@@ -7,28 +7,34 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from mai1.checkpoint.checkpoint import TrainerState, check_disk_space, load_checkpoint, read_state
-from mai1.checkpoint.commit import newest_sound_checkpoint, verify
+from mai1.checkpoint.checkpoint import TrainerState, load_checkpoint, read_state
+from mai1.checkpoint.disk_space import check_disk_space
+from mai1.checkpoint.verify import newest_sound_checkpoint, verify
 from mai1.checkpoint.weights import read_weights
 from mai1.data.loader import Loader
 from mai1.dist import World, gather_json, start_world, stop_world
-from mai1.engine.engine import Engine, start_deepspeed
+from mai1.engine.engine import Engine, move_weights, start_deepspeed
 from mai1.engine.experts import expert_parallel_group
+from mai1.engine.topology import place_of, sequence_parallel_group
 from mai1.model.flops import count_parameters, training_flops_per_token
 from mai1.model.init import initialize
 from mai1.model.moe.routing_policy import RoutingConfig
 from mai1.model.transformer import MoETransformer
 from mai1.report.build import build_report
+from mai1.run.data_checks import check_data, check_unchanged
 from mai1.run.datasets import write_baselines
 from mai1.run.directory import claim_run_directory, plain
 from mai1.run.samples import ask_questions, write_continuations
 from mai1.run.stage import Stage, check_stage
 from mai1.tokenizer.huggingface import write_huggingface_files
+from mai1.train.guard import Guard
 from mai1.train.metrics import MetricsLog, Speed, peak_flops
 from mai1.train.selfcheck import self_check
 from mai1.train.step_log import StepLog
 from mai1.train.stop import StopRequest
 from mai1.train.trainer import Trainer
+from mai1.watch.heartbeat import Phase
+from mai1.watch.rank_watch import RankWatch
 
 T = TypeVar("T")
 
@@ -37,15 +43,20 @@ def run_stage(stage: Stage, stop: StopRequest) -> None:
     """Train a stage to its end, or until `stop` asks for a checkpoint."""
     config = stage.config
     check_stage(stage, world_size=int(os.environ.get("WORLD_SIZE", "1")))
-    world = start_world(timeout_s=config.engine.timeout_s)
+    world = start_world(timeout_s=config.engine.timeout_s, check_collectives=config.watch.check_collectives)
     try:
+        watch = RankWatch.start(config.watch, world, logs=config.run.path / "logs")
         lock = _on_main_rank(world, lambda: _claim(stage))
+        stage.data = check_data(stage.data, config, world)
         start_deepspeed()
-        trainer = _build_trainer(stage, world, stop)
-        if trainer.config.self_check:
-            end_of_text_id = trainer.loader.end_of_text_id
-            world.say(self_check(trainer.engine.model, trainer.balance, end_of_text_id=end_of_text_id, world=world))
-        is_done = trainer.fit()
+        trainer = _build_trainer(stage, world, stop, watch)
+        if config.engine.zero_stage < 3:
+            _check_self(stage, trainer.engine.model, world)
+        try:
+            is_done = trainer.fit()
+        finally:
+            trainer.saver.close()
+        watch.beat(Phase.finish, trainer.state.step)
         if trainer.log is not None:
             trainer.log.metrics.close()
         _on_main_rank(world, lambda: _finish(stage, is_done=is_done, step=trainer.state.step))
@@ -87,10 +98,13 @@ def _claim(stage: Stage) -> object:
     return lock
 
 
-def _build_trainer(stage: Stage, world: World, stop: StopRequest) -> Trainer:
+def _build_trainer(stage: Stage, world: World, stop: StopRequest, watch: RankWatch) -> Trainer:
     config, data = stage.config, stage.data
-    group = expert_parallel_group(config.engine.expert_parallel)
-    model = MoETransformer(stage.model_config, expert_group=group)
+    model = MoETransformer(
+        stage.model_config,
+        expert_group=expert_parallel_group(config.engine.expert_parallel),
+        sequence_group=sequence_parallel_group(world, config.engine),
+    )
     model.set_routing(config.routing, seed=config.run.seed)
     warn_of_forced_balance(config.routing, world)
     resume_from = newest_sound_checkpoint(stage.checkpoints, world)  # read when the engine is there to take its moments
@@ -99,8 +113,20 @@ def _build_trainer(stage: Stage, world: World, stop: StopRequest) -> Trainer:
     elif resume_from is None:
         _verify_if_ours(stage.init_from, world)
         read_weights(stage.init_from, model)
+    elif config.engine.zero_stage == 3:
+        read_weights(resume_from, model)
+    if config.engine.zero_stage == 3:
+        move_weights(model, config.engine, world)
+        _check_self(stage, model, world)  # now, because afterwards no weight is whole
+    place = place_of(world, config.engine)
     loader = Loader(
-        data.rows, config.batch, rank=world.rank, world_size=world.size, end_of_text_id=data.tokenizer.end_of_text_id
+        data.rows,
+        config.batch,
+        data_rank=place.data_rank,
+        data_size=place.data_size,
+        sequence_rank=place.sequence_rank,
+        sequence_size=place.sequence_size,
+        end_of_text_id=data.tokenizer.end_of_text_id,
     )
     engine = Engine(
         model,
@@ -131,9 +157,17 @@ def _build_trainer(stage: Stage, world: World, stop: StopRequest) -> Trainer:
         ),
         log=_open_log(stage, state, model) if world.is_main else None,
         stop=stop,
+        watch=watch,
+        guard=Guard(config.guard),
         state=state,
         world=world,
     )
+
+
+def _check_self(stage: Stage, model: MoETransformer, world: World) -> None:
+    if stage.config.train.self_check:
+        end_of_text_id = stage.data.tokenizer.end_of_text_id
+        world.say(self_check(model, stage.config.balance, end_of_text_id=end_of_text_id, world=world))
 
 
 def warn_of_forced_balance(routing: RoutingConfig, world: World) -> None:
@@ -159,13 +193,11 @@ def _first_state(stage: Stage, world: World) -> TrainerState:
 
 def _resume(directory: Path, engine: Engine, stage: Stage, world: World) -> TrainerState:
     state = read_state(directory)
-    if state.data_fingerprint != stage.data.rows.fingerprint:
-        raise ValueError(
-            f"{directory} was trained on other rows than {stage.data_directory} gives now: restore the data as it was, "
-            "or start a new run with checkpoint.init_from"
-        )
+    check_unchanged(
+        stage.data, stage.config, before=state.data_fingerprint, step=state.step, checkpoint=directory, world=world
+    )
     state = load_checkpoint(directory, engine)
-    state.run = plain(stage.config)
+    state.run, state.data_fingerprint = plain(stage.config), stage.data.rows.fingerprint
     is_finished = state.step >= stage.config.train.steps
     goes_on = "the run is finished" if is_finished else f"going on from step {state.step} of {stage.config.train.steps}"
     world.say(f"{directory}: {goes_on}")

@@ -6,14 +6,17 @@ Installed before anything heavy is imported, so that no signal kills a run that 
 import signal
 import sys
 
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
 
 class StopRequest:
     """True once a signal has asked; a second Ctrl-C ends the process at once."""
 
     def __init__(self) -> None:
         self.reason = ""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        for number in NUMBERS:
             signal.signal(number, self._receive)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, NUMBERS)  # a supervisor holds them back until somebody listens
 
     def __bool__(self) -> bool:
         return bool(self.reason)

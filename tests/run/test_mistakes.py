@@ -34,7 +34,7 @@ def _assert_mistake(outcome, *words: str) -> None:
         ("model.num_dense_layers=2", ["num_dense_layers=2", "at least one layer"]),
         ("model.moe.scores=softmax", ["num_shared_experts=1", "scores=softmax", "use 0"]),
         ("engine.expert_parallel=3", ["engine.expert_parallel=3", "must divide", "use 1"]),
-        ("engine.zero_stage=3", ["engine.zero_stage=3", "must be 1 or 2"]),
+        ("engine.zero_stage=4", ["engine.zero_stage=4", "must be 1, 2 or 3"]),
         ("batch.sequences_per_step=5", ["sequences_per_step=5", "multiple of", "use 4"]),
         ("data.sequence_length=4096", ["sequence_length=4096", "max_positions"]),
         ("data.sequence_length=1", ["sequence_length=1", "at least 2"]),
@@ -117,21 +117,6 @@ def test_a_directory_of_other_things_is_refused(mai1, corpus, tmp_path):
     outcome = mai1("pretrain", *TINY_RUN, f"data.path={corpus}", f"run.directory={tmp_path}")
     _assert_mistake(outcome, "first", "holds something else")
     assert [path.name for path in (tmp_path / "first").iterdir()] == ["thesis.txt"]
-
-
-def test_changed_data_is_not_resumed(corpus, a_run, tmp_path):
-    moved = tmp_path / "runs"
-    shutil.copytree(a_run, moved / "done", symlinks=True)
-    changed = tmp_path / "changed"
-    shutil.copytree(corpus, changed)
-    shard = changed / "train" / "topics.json"
-    facts = json.loads(shard.read_text())
-    facts["sha256"]["bin"] = "0" * 64
-    shard.write_text(json.dumps(facts))
-    config = moved / "done" / "config.yaml"
-    config.write_text(config.read_text().replace(str(corpus), str(changed)))
-    run = [*TINY_RUN, f"data.path={changed}", f"run.directory={moved}", "run.name=done", "train.steps=4"]
-    _assert_mistake(_in_own_process(run), "other rows", "checkpoint.init_from")
 
 
 @pytest.mark.parametrize("damage", ["flipped weights", "no weights", "foreign config"])

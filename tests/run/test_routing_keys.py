@@ -9,6 +9,7 @@ from mai1.run.compose import compose_config
 from mai1.run.config import PretrainConfig
 from mai1.run.stage import check_stage, pretraining_stage
 from mai1.run.train import _build_trainer, _claim
+from mai1.watch.rank_watch import RankWatch
 from tests.run.conftest import TINY_RUN
 from tests.support.ranks import run_ranks
 
@@ -30,7 +31,7 @@ def _settings_in_use(world: World, corpus: str, runs: str) -> tuple:
     stage = pretraining_stage(config)
     check_stage(stage, world_size=1)
     _claim(stage)
-    trainer = _build_trainer(stage, world, stop=False)
+    trainer = _build_trainer(stage, world, stop=False, watch=RankWatch.off(world))
     routers = [moe.router for moe in trainer.engine.model.moe_layers().values()]
     return [(router.policy, router.noise_seed) for router in routers], trainer.balance
 
