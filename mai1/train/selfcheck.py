@@ -17,19 +17,23 @@ from mai1.data.batch import Batch, Row, collate
 from mai1.dist import World, gather_json
 from mai1.model.moe.balance import BalanceConfig, BalanceMethod
 from mai1.model.moe.layer import MoELayer
+from mai1.model.sequence_parallel import own_positions, place_in_rows, whole_rows
 from mai1.model.transformer import MoETransformer
 from mai1.train.selfcheck_balancing import balance_problems, is_balanced
 from mai1.train.selfcheck_experts import copy_problems, dense_problems
 
 SEED = 20260101
-DOCUMENT_TOKENS = 12
+POSITIONS_PER_RANK = 24
 MAX_LEAK = 1e-6
 """Gradient of what is masked, relative to the largest: it is exactly 0, in every number format."""
 MAX_LISTED = 4
 
 
 def self_check(model: MoETransformer, balance: BalanceConfig, *, end_of_text_id: int, world: World) -> str:
-    """One line that says what holds; RuntimeError on every rank alike when something does not. Every rank must call this."""
+    """One line that says what holds; RuntimeError on every rank alike when something does not. Every rank must call this.
+
+    The model's weights must be whole: where ZeRO-3 is going to shard them, call this before.
+    """
     started, layers = time.perf_counter(), model.moe_layers()
     problems, largest = [], 0.0
     with _as_in_evaluation(model):
@@ -51,38 +55,52 @@ def self_check(model: MoETransformer, balance: BalanceConfig, *, end_of_text_id:
 
 
 def isolation_problems(model: MoETransformer, *, end_of_text_id: int) -> list[str]:
-    """Whether a position of a packed row depends on another document or on what comes after it.
+    """Whether a position of a packed row depends on another document, on what comes after it, or not on what is before.
 
-    Seen by the gradient of its hidden state by the embeddings of all positions, which is exactly 0 where nothing flows.
-    Comparing outputs for changed inputs would need a tolerance that hides small leaks in bf16.
+    Where ranks share rows, the position and the first half of its document are on different ranks.
     """
-    batch = _two_documents(model.config.vocab_size, end_of_text_id=end_of_text_id).to(model.embedding.weight.device)
+    num_positions = POSITIONS_PER_RANK * place_in_rows(model.sequence_group)[1]
+    second, looked_at = num_positions // 3, num_positions * 2 // 3  # begin and middle of the second document
+    batch = _two_documents(model.config.vocab_size, num_positions, second=second, end_of_text_id=end_of_text_id)
+    influence_T = _influence_of_positions(model, batch.to(model.embedding.weight.device), looked_at)
+    places = {"a token of the document before": slice(0, second), "a later token": slice(looked_at + 1, None)}
+    problems = [
+        f"a position depends on {what} (influence {float(influence_T[place].max()):.1e} of the largest): attention does not "
+        "keep to earlier tokens of the same document, and what is learned cannot be used to write"
+        for what, place in places.items()
+        if not influence_T[place].max() <= MAX_LEAK
+    ]
+    if not influence_T[second : num_positions // 2].max() > 0:
+        problems.append("a position depends on no token of its document's first half: attention does not reach it")
+    return problems
+
+
+def _influence_of_positions(model: MoETransformer, batch: Batch, looked_at: int) -> torch.Tensor:
+    """How much the hidden state at `looked_at` depends on every position, relative to the largest; fp64 `[T]`.
+
+    It is its gradient by the embeddings, which is exactly 0 where nothing flows. Comparing outputs for changed inputs
+    would need a tolerance that hides small leaks in bf16.
+    """
     embedded: list[torch.Tensor] = []
     hook = model.embedding.register_forward_hook(lambda module, given, result: embedded.append(result))
     try:
         output = model(batch.tokens_BT, positions_BT=batch.positions_BT, segments_BT=batch.isolating_segments_BT)
     finally:
         hook.remove()
-    looked_at = DOCUMENT_TOKENS + DOCUMENT_TOKENS // 2  # in the middle of the second document
-    hidden_D = output.hidden_BTD[0, looked_at]
-    direction_D = torch.randn(hidden_D.shape, generator=torch.Generator().manual_seed(SEED)).to(hidden_D)
-    [grad_BTD] = torch.autograd.grad(hidden_D, embedded[0], direction_D)
-    influence_T = grad_BTD[0].abs().amax(-1).double().cpu()
-    influence_T /= influence_T.max()
-    places = {"a token of the document before": slice(0, DOCUMENT_TOKENS), "a later token": slice(looked_at + 1, None)}
-    return [
-        f"a position depends on {what} (influence {float(influence_T[place].max()):.1e} of the largest): attention does not "
-        "keep to earlier tokens of the same document, and what is learned cannot be used to write"
-        for what, place in places.items()
-        if not influence_T[place].max() <= MAX_LEAK
-    ]
+    width = model.config.d_model
+    direction_BTD = output.hidden_BTD.new_zeros(*batch.tokens_BT.shape, width)
+    direction_BTD[0, looked_at] = torch.randn(width, generator=torch.Generator().manual_seed(SEED))
+    direction_BTD = own_positions(direction_BTD, model.sequence_group)
+    [grad_BTD] = torch.autograd.grad(output.hidden_BTD, embedded[0], direction_BTD)
+    influence_T = whole_rows(grad_BTD.abs().amax(-1), model.sequence_group)[0].double().cpu()
+    return influence_T / influence_T.max()
 
 
-def _two_documents(vocab_size: int, *, end_of_text_id: int) -> Batch:
-    """A row of two documents of equal length, made as training makes it."""
-    ids = np.random.default_rng(SEED).integers(0, vocab_size - 1, 2 * DOCUMENT_TOKENS + 1)
+def _two_documents(vocab_size: int, num_positions: int, *, second: int, end_of_text_id: int) -> Batch:
+    """A row of two documents, the other one from position `second` on, made as training makes it."""
+    ids = np.random.default_rng(SEED).integers(0, vocab_size - 1, num_positions + 1)
     ids += ids >= end_of_text_id  # any id but this one
-    ids[[0, DOCUMENT_TOKENS]] = end_of_text_id
+    ids[[0, second]] = end_of_text_id
     return collate([Row(ids, np.ones(len(ids), dtype=np.uint8), num_valid=len(ids))], end_of_text_id=end_of_text_id)
 
 

@@ -3,28 +3,38 @@
 Legend: L MoE layers, E experts.
 """
 
-import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from mai1.checkpoint.checkpoint import CheckpointConfig, ModelFiles, TrainerState, prune, save_checkpoint
+from mai1.checkpoint.checkpoint import CheckpointConfig, ModelFiles, TrainerState
+from mai1.checkpoint.saver import Saver
 from mai1.data.batch import Batch
 from mai1.data.heldout import HeldoutSource
 from mai1.data.loader import Loader
-from mai1.dist import World, sum_over_ranks, sum_tensor_over_ranks
-from mai1.engine.engine import Engine
+from mai1.dist import World, sum_over_ranks
+from mai1.engine.engine import Engine, Update
 from mai1.evaluate.heldout import heldout_losses, mean_loss
 from mai1.loss import LossConfig, StepTotals, as_totals, compute_losses, count_totals, counted_tokens
 from mai1.model.moe.balance import BalanceConfig, BalanceMethod, update_selection_bias
 from mai1.optim.adamw import OptimConfig
 from mai1.train.expert_figures import ChoiceCounter
+from mai1.train.guard import Guard, GuardConfig, Reason
 from mai1.train.metrics import Speed
-from mai1.train.step_log import StepFigures, StepLog
+from mai1.train.replicas import replicas_of
+from mai1.train.rerun import BadStep, Probe, describe
+from mai1.train.rollback import roll_back
+from mai1.train.step_log import StepFigures, StepLog, progress_bar
+from mai1.train.step_sums import StepSums
 from mai1.train.stop import StopRequest
+from mai1.watch.heartbeat import Phase
+from mai1.watch.rank_watch import RankWatch
+from mai1.watch.replicas import Replica
 
 
 @dataclass(kw_only=True, slots=True)
@@ -51,6 +61,19 @@ class TrainConfig:
                 raise ValueError(f"train.{key}={getattr(self, key)} must not be negative")
 
 
+@dataclass(slots=True)
+class Attempt:
+    """One computation of a step."""
+
+    update: Update
+    sums: StepSums
+    counter: ChoiceCounter | None
+    refusal: Reason | None
+    """Why nothing of it was applied."""
+    bad_step: BadStep | None = None
+    """What the guard refused, at first or for good."""
+
+
 @dataclass(kw_only=True)
 class Trainer:
     """Everything a run is made of, and the loop over it."""
@@ -72,6 +95,12 @@ class Trainer:
     stop: StopRequest
     state: TrainerState
     world: World
+    watch: RankWatch
+    guard: Guard = field(default_factory=lambda: Guard(GuardConfig()))
+
+    def __post_init__(self) -> None:
+        self.probe = Probe(self.engine.model)
+        self.saver = Saver(self.checkpoint_folder, self.engine, self.checkpoints, files=self.files)
 
     def fit(self) -> bool:
         """Train from the state's step to the last; True when done, False when stopped early with a checkpoint."""
@@ -86,34 +115,73 @@ class Trainer:
             while self.state.step < last and not is_stopping:
                 step = self.state.step + 1
                 is_logged = step % self.config.log_every == 0 or step == last
-                figures, is_stopping = self.train_step(self.state.step, is_logged=is_logged)
-                self.state.step = step
+                with self.watch.timed(is_measured=is_logged):
+                    figures, is_stopping = self.train_step(self.state.step, is_logged=is_logged)
+                self.state.step, self.state.heldout_loss = step, None
+                stragglers = self.watch.after_step(step, self._replicas)
                 self.state.tokens += figures.num_tokens
                 self.state.seconds = time.monotonic() - started
                 is_last = step == last or is_stopping
                 bar.update()
-                if self.log is not None and (is_logged or is_last):
-                    self.log.write(figures, self.state, speed=self.speed.read(self.state.tokens), bar=bar)
+                if self.log is not None and figures.bad_step is not None:
+                    self.log.write_bad_step(figures.bad_step)
+                if self.state.skips_in_a_row >= self.guard.config.max_skips:
+                    self._roll_back(bar)
+                    is_stopping = False  # who asked to stop asks again after the next step, which can be saved
+                    continue
+                if self.log is not None and figures.is_applied and (is_logged or is_last):
+                    self.log.write(
+                        figures, self.state, speed=self.speed.read(self.state.tokens), bar=bar, stragglers=stragglers
+                    )
                 if step % self.config.heldout_every == 0 or step == self.config.steps:
                     self.evaluate()
                 if step % self.checkpoints.every_steps == 0 or is_last:
                     self.save()
+            self.saver.wait()
+        self.guard.refuse_faulty_rank()
         return self.state.step >= self.config.steps
 
     def train_step(self, step: int, *, is_logged: bool = False) -> tuple[StepFigures, bool]:
         """One optimizer step: every microbatch forward and backward, clip, update, move the selection bias.
 
-        A step that will be logged also counts where the choices of each source went. The second value says whether any
-        rank was asked to stop.
+        What the guard refuses is computed once more, and skipped if it is refused again. A step that will be logged also
+        counts where the choices of each source went. The second value says whether to stop: a rank was asked to, or is
+        faulty.
         """
-        batches = self.loader.microbatches(step)
-        totals, last_load_LE = self._totals(batches), self._last_load()
-        learning_rate = self.optim.learning_rate_at(step, steps=self.config.steps)
-        sums = torch.zeros(5, dtype=torch.float64, device=self.world.device)
-        tokens_per_expert_LE, grad_norm = 0, None
-        counter = self._choice_counter() if is_logged else None
-        for batch in batches:
+        batches = self.loader.microbatches(step + self.state.data_offset)
+        totals, learning_rate = self._totals(batches), self.optim.learning_rate_at(step, steps=self.config.steps)
+        compute = partial(self._compute, batches, totals, learning_rate=learning_rate, is_logged=is_logged)
+        attempt = compute()
+        if attempt.refusal is not None:
+            attempt = self._reconsider(attempt, compute, step=step)
+        sums, choices = attempt.sums, None
+        if sums.has_save_failed:
+            self.saver.settle()
+        if attempt.refusal is None:
+            self._balance_experts(sums.tokens_per_expert_LE)
+            self.guard.remember(self.state, loss=sums.loss, grad_norm=sums.grad_norm)
+            if attempt.counter is not None:
+                choices = attempt.counter.over_ranks(self.world, expert_parallel=self.expert_parallel)
+        figures = StepFigures(
+            *sums.means,
+            attempt.update.grad_norm,
+            learning_rate,
+            int(totals.num_tokens),
+            sums.tokens_per_expert_LE,
+            choices,
+            attempt.bad_step,
+        )
+        return figures, sums.is_asked_to_stop or self.guard.has_faulty_rank
+
+    def _compute(self, batches: list[Batch], totals: StepTotals, *, learning_rate: float, is_logged: bool) -> Attempt:
+        """Losses and gradients of a step, applied if the guard agrees; else nothing is left of it."""
+        sums, last_load_LE = StepSums(self.world), self._last_load()
+        counter, refusal = self._choice_counter() if is_logged else None, None
+        self.probe.start()
+
+        def losses_of(batch: Batch) -> torch.Tensor:
             batch = batch.to(self.world.device)
+            self.probe.begin(batch)
             output = self.engine.model(
                 batch.tokens_BT,
                 positions_BT=batch.positions_BT,
@@ -124,25 +192,58 @@ class Trainer:
             losses = compute_losses(
                 output, batch, loss=self.loss, balance=self.balance, totals=totals, last_load_LE=last_load_LE
             )
-            self.engine.backward(losses.total)
-            grad_norm = self.engine.step(learning_rate)
-            parts = (losses.total, losses.language, losses.mtp, losses.router_z, losses.balance)
-            sums += torch.stack([part.detach() for part in parts])
-            tokens_per_expert_LE += torch.stack([r.tokens_per_expert_E for r in output.routings.values()])
+            self.probe.end(losses.total)
+            sums.add(losses, output.routings.values())
             if counter is not None:
-                counter.add(output.routings.values(), batch.sources_BT)
-        sum_tensor_over_ranks(tokens_per_expert_LE, self.world)
-        self._balance_experts(tokens_per_expert_LE)
-        *means, asked_to_stop = sum_over_ranks([*sums.tolist(), float(bool(self.stop))], self.world)
-        choices = counter.over_ranks(self.world, expert_parallel=self.expert_parallel) if counter else None
-        figures = StepFigures(*means, grad_norm, learning_rate, int(totals.num_tokens), tokens_per_expert_LE, choices)
-        self._refuse_divergence(figures, step)
-        return figures, asked_to_stop > 0
+                counter.add(output.routings.values(), batch.own(batch.sources_BT))
+            return losses.total
+
+        def accept(grad_norm: float) -> bool:
+            nonlocal refusal
+            sums.finish(grad_norm, is_asked_to_stop=bool(self.stop), has_save_failed=self.saver.has_failed)
+            refusal = self.guard.judge(self.state, loss=sums.loss, grad_norm=sums.grad_norm)
+            return refusal is None
+
+        update = self.engine.train_batch(batches, losses_of, learning_rate=learning_rate, accept=accept)
+        return Attempt(update, sums, counter, refusal)
+
+    def _reconsider(self, refused: Attempt, compute: Callable[[], Attempt], *, step: int) -> Attempt:
+        """Compute a refused step once more, if so configured; what comes of it carries what the step was about."""
+        first_RMF, again_RMF, attempt = self.probe.over_ranks(self.world), None, refused
+        if self.guard.config.rerun:
+            with self.probe.layers_watched():
+                attempt = compute()
+            again_RMF = self.probe.over_ranks(self.world)
+        attempt.bad_step = describe(
+            step=step + 1,
+            reason=refused.refusal.value,
+            loss=refused.sums.loss,
+            grad_norm=refused.sums.grad_norm,
+            first_RMF=first_RMF,
+            again_RMF=again_RMF,
+            is_skipped=attempt.refusal is not None,
+            rows_at_once=self.loader.config.sequences_per_microbatch,
+            world=self.world,
+        )
+        self.guard.count(self.state, attempt.bad_step)
+        return attempt
+
+    def _roll_back(self, bar: tqdm) -> None:
+        """Too many steps in a row were skipped: go on from a checkpoint from before them, without their data."""
+        self.watch.beat(Phase.start, self.state.step)
+        self.saver.wait()
+        rollback = roll_back(self.checkpoint_folder, self.engine, self.state, self.guard.config)
+        self.state = rollback.state
+        if self.log is not None:
+            self.log.go_back(rollback)
+        self.speed.start(self.state.tokens)
+        bar.update(self.state.step - bar.n)
 
     def evaluate(self) -> None:
         """Held-out loss of every source, logged on rank 0; the time it takes is not training time."""
         if not self.heldout:
             return
+        self.watch.beat(Phase.evaluate, self.state.step)
         paused = time.perf_counter()
         losses = heldout_losses(
             self.engine.model,
@@ -152,28 +253,16 @@ class Trainer:
             end_of_text_id=self.loader.end_of_text_id,
         )
         mean = mean_loss(losses)
+        self.state.heldout_loss = mean.loss
         if self.log is not None:
-            self.log.metrics.write(
-                {
-                    "kind": "heldout",
-                    "step": self.state.step,
-                    "tokens": self.state.tokens,
-                    "loss": mean.loss,
-                    "bits_per_byte": mean.bits_per_byte,
-                    "sources": {name: asdict(loss) for name, loss in losses.items()},
-                }
-            )
-            bits = f"{mean.bits_per_byte:.3f} bits per byte"
-            tqdm.write(f"step {self.state.step}: held-out loss {mean.loss:.4f} ({bits})", file=sys.stderr)
+            self.log.write_heldout(mean, losses, self.state)
         self.speed.pause(time.perf_counter() - paused)
 
     def save(self) -> None:
-        """Write and publish a checkpoint, then delete the oldest."""
+        """Copy what a checkpoint holds; it is written and published in the background."""
+        self.watch.beat(Phase.save, self.state.step)
         paused = time.perf_counter()
-        directory = self.checkpoint_folder / f"step_{self.state.step:08d}"
-        save_checkpoint(directory, self.engine, self.state, files=self.files, expert_parallel=self.expert_parallel)
-        if self.world.is_main:
-            prune(self.checkpoint_folder, keep=self.checkpoints.keep)
+        self.saver.save(self.state)
         if self.log is not None:
             self.log.drift.restart()
         self.speed.pause(time.perf_counter() - paused)
@@ -185,6 +274,9 @@ class Trainer:
         return ChoiceCounter(
             num_layers=len(layers), num_sources=num_sources, num_experts=num_experts, device=self.world.device
         )
+
+    def _replicas(self) -> Iterator[Replica]:
+        return replicas_of(self.engine.model, self.world, expert_parallel=self.expert_parallel)
 
     def _totals(self, batches: list[Batch]) -> StepTotals:
         num_mtp_layers = self.engine.model.config.num_mtp_layers
@@ -201,25 +293,3 @@ class Trainer:
         if self.balance.method is BalanceMethod.bias:
             for layer, counts_E in zip(self.engine.model.moe_layers().values(), tokens_per_expert_LE, strict=True):
                 update_selection_bias(layer.router, counts_E, rate=self.balance.bias_rate)
-
-    def _refuse_divergence(self, figures: StepFigures, step: int) -> None:
-        if not torch.isfinite(torch.tensor([figures.loss, figures.grad_norm])).all():
-            raise FloatingPointError(
-                f"step {step}: loss={figures.loss} grad_norm={figures.grad_norm} is not finite and nothing of it was "
-                "saved: lower optim.learning_rate or optim.clip_norm and run the same command to go on from the last "
-                "checkpoint"
-            )
-
-
-def progress_bar(steps: int, first: int, *, disable: bool) -> tqdm:
-    """Steps with an ETA; into a file instead of a terminal only one line every half minute."""
-    every_s = 0.2 if sys.stderr.isatty() else 30.0
-    return tqdm(
-        total=steps,
-        initial=first,
-        unit="step",
-        disable=disable,
-        dynamic_ncols=True,
-        mininterval=every_s,
-        maxinterval=every_s,
-    )

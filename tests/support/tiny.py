@@ -12,6 +12,7 @@ from mai1.dist import World
 from mai1.engine.ds_config import EngineConfig, Precision
 from mai1.engine.engine import Engine
 from mai1.engine.experts import expert_parallel_group
+from mai1.engine.topology import place_of, sequence_parallel_group
 from mai1.loss import LossConfig
 from mai1.model.attention import AttentionConfig, AttentionKind, QKNorm
 from mai1.model.init import initialize
@@ -23,6 +24,7 @@ from mai1.model.transformer import ModelConfig, MoETransformer
 from mai1.optim.adamw import OptimConfig
 from mai1.train.metrics import Speed
 from mai1.train.trainer import TrainConfig, Trainer
+from mai1.watch.rank_watch import RankWatch
 
 END_OF_TEXT = 256
 
@@ -93,6 +95,9 @@ def tiny_trainer(
     zero_stage: int = 2,
     precision: Precision = Precision.auto,
     recompute: bool = False,
+    offload_optimizer: bool = False,
+    sequence_parallel: int = 1,
+    pipeline_parallel: int = 1,
     microbatch: int = 2,
     routing: RoutingConfig | None = None,
     loss: LossConfig | None = None,
@@ -101,16 +106,38 @@ def tiny_trainer(
 ) -> Trainer:
     """A trainer as `mai1 pretrain` builds it, eight rows a step."""
     config = model or tiny_model_config()
+    engine_config = EngineConfig(
+        zero_stage=zero_stage,
+        expert_parallel=expert_parallel,
+        sequence_parallel=sequence_parallel,
+        pipeline_parallel=pipeline_parallel,
+        offload_optimizer=offload_optimizer,
+        precision=precision,
+        recompute=recompute,
+    )
+    place = place_of(world, engine_config)
     optim = optim or OptimConfig(learning_rate=2e-3, warmup_steps=3, clip_norm=0.5)
-    transformer = MoETransformer(config, expert_group=expert_parallel_group(expert_parallel))
+    transformer = MoETransformer(
+        config,
+        expert_group=expert_parallel_group(expert_parallel),
+        sequence_group=sequence_parallel_group(world, engine_config),
+    )
     initialize(transformer, seed=1)
     transformer.set_routing(routing or RoutingConfig(), seed=1)
     rows = rows or ByteRows()
     batch = BatchConfig(sequences_per_step=8, sequences_per_microbatch=microbatch)
-    loader = Loader(rows, batch, rank=world.rank, world_size=world.size, end_of_text_id=END_OF_TEXT)
+    loader = Loader(
+        rows,
+        batch,
+        end_of_text_id=END_OF_TEXT,
+        data_rank=place.data_rank,
+        data_size=place.data_size,
+        sequence_rank=place.sequence_rank,
+        sequence_size=place.sequence_size,
+    )
     engine = Engine(
         transformer,
-        EngineConfig(zero_stage=zero_stage, expert_parallel=expert_parallel, precision=precision, recompute=recompute),
+        engine_config,
         optim,
         world=world,
         microbatch=microbatch,
@@ -133,6 +160,7 @@ def tiny_trainer(
         speed=Speed(flops_per_token=1, peak_flops=1.0),
         log=None,
         stop=False,
+        watch=RankWatch.off(world),
         state=TrainerState(step=0, tokens=0, seconds=0.0, data_fingerprint=rows.fingerprint, run={}),
         world=world,
     )

@@ -145,7 +145,7 @@ def _rows_by_loop(num_ranks: int, expert_parallel: int) -> torch.Tensor:
     rows_LR = torch.zeros(2, num_ranks, dtype=torch.int64)
     config = BatchConfig(sequences_per_step=8, sequences_per_microbatch=2)
     for rank in range(num_ranks):
-        loader = Loader(ByteRows(masked=True), config, rank=rank, world_size=num_ranks, end_of_text_id=END_OF_TEXT)
+        loader = Loader(ByteRows(masked=True), config, data_rank=rank, data_size=num_ranks, end_of_text_id=END_OF_TEXT)
         for batch in loader.microbatches(0):
             output = model(batch.tokens_BT, positions_BT=batch.positions_BT, segments_BT=batch.segments_BT)
             for layer, routing in enumerate(output.routings.values()):
@@ -241,7 +241,7 @@ def test_a_run_records_every_figure_of_every_layer(tmp_path: Path):
 
 def test_the_counted_mask_of_the_loss_is_that_of_the_figures():
     [batch] = Loader(
-        ByteRows(masked=True), BatchConfig(sequences_per_step=8, sequences_per_microbatch=8), rank=0, world_size=1,
+        ByteRows(masked=True), BatchConfig(sequences_per_step=8, sequences_per_microbatch=8),
         end_of_text_id=END_OF_TEXT,
     ).microbatches(0)  # fmt: skip
     by_mask = {counted: int(counted_tokens(batch, counted).sum()) for counted in Counted}
