@@ -240,7 +240,7 @@ class Training:
         """One optimizer step, as the trainer makes it."""
         model, tokens_per_expert = self.engine.model.train(), {}
 
-        def losses_of(batch: Batch) -> torch.Tensor:
+        def compute(batch: Batch, x_BTD: None) -> tuple[torch.Tensor, torch.Tensor]:
             batch = batch.to(self.world.device)
             output = model(
                 batch.tokens_BT,
@@ -251,11 +251,11 @@ class Training:
             )
             for layer, routing in output.routings.items():
                 tokens_per_expert[layer] = routing.tokens_per_expert_E
-            return loss_of(output, batch)
+            return output.hidden_BTD, loss_of(output, batch)
 
         self.engine.train_batch(
             self.loader.microbatches(step),
-            losses_of,
+            compute,
             learning_rate=self.optim.learning_rate_at(step, steps=self.steps),
             accept=lambda grad_norm: True,
         )

@@ -141,11 +141,11 @@ def _engine_step(model: MoETransformer, batch: Batch) -> Step:
     def step() -> float:
         losses = []
 
-        def loss_of(batch: Batch) -> torch.Tensor:
+        def compute(batch: Batch, x_BTD: None) -> tuple[None, torch.Tensor]:
             losses.append(our_loss(engine.model, batch))
-            return losses[0]
+            return x_BTD, losses[0]
 
-        engine.train_batch([batch], loss_of, learning_rate=OPTIM.learning_rate, accept=lambda grad_norm: True)
+        engine.train_batch([batch], compute, learning_rate=OPTIM.learning_rate, accept=lambda grad_norm: True)
         return losses[0].item()
 
     return step

@@ -72,13 +72,18 @@ def compute_losses(
 ) -> Losses:
     """Cross-entropy of the masked targets and of further ones, router z-loss and balancing loss, each computed in fp32.
 
-    `last_load_LE` counts each MoE layer's choices over the whole previous step, for the global balancing loss; None at first.
+    `last_load_LE` counts the choices of each MoE layer held here over the whole previous step, for the global balancing
+    loss; None at first. A pipeline stage's share has the routers' losses of its own layers, and only the last one's the
+    cross-entropy.
     """
-    language = _cross_entropy_sum(output, batch, depth=0) / totals.num_targets
+    language = output.hidden_BTD.new_zeros((), dtype=torch.float32)
+    if output.unembedding_VD is not None:
+        language = _cross_entropy_sum(output, batch, depth=0) / totals.num_targets
     mtp = language.new_zeros(())
     for depth, num_targets in enumerate(totals.further_targets, start=1):
         mtp = mtp + _cross_entropy_sum(output, batch, depth=depth) / max(num_targets, 1.0) / len(totals.further_targets)
-    num_routed = (len(output.routings) - len(output.further_BTD)) * totals.num_counted + sum(totals.further_counted)
+    num_layers = len(output.routings) + output.num_layers_elsewhere - len(output.further_BTD)
+    num_routed = num_layers * totals.num_counted + sum(totals.further_counted)
     per_layer_token = 1.0 / max(num_routed, 1.0)
     router_z = language.new_zeros(())
     if balance.z_loss_weight:

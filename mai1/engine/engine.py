@@ -3,11 +3,12 @@
 The rest of the project sees this class and never DeepSpeed itself.
 """
 
+import io
 import logging
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import dataclass
 
 import deepspeed
@@ -20,6 +21,8 @@ from mai1.engine.ds_config import EngineConfig, deepspeed_config
 from mai1.engine.experts import mark_experts, split_expert_groups
 from mai1.engine.muon import share_matrices
 from mai1.engine.partitions import Partitions, ShardedPartitions, SlicedPartitions
+from mai1.engine.pipeline import Computation, Pipeline, StageModule
+from mai1.engine.stages import check_stages
 from mai1.engine.topology import place_of
 from mai1.model.transformer import MoETransformer
 from mai1.optim.adamw import build_adamw, parameter_groups
@@ -88,12 +91,15 @@ class Engine:
     ) -> None:
         self.world, self.place = world, place_of(world, config)
         self.dtype = config.dtype_on(world.device)
+        check_stages(config, model.config)
         sizes = {"expert_parallel": config.expert_parallel, "zero_stage": config.zero_stage}
         mark_experts(list(model.moe_layers().values()), **sizes)
         model.recompute = config.recompute
         if config.compile:
             model.compile_blocks()
-        groups = split_expert_groups(parameter_groups(model.named_parameters(), optim), **sizes)
+        groups = split_expert_groups(
+            parameter_groups(model.named_parameters(), optim), **sizes, num_stages=self.place.num_stages
+        )
         settings = deepspeed_config(
             config,
             dtype=self.dtype,
@@ -106,10 +112,15 @@ class Engine:
         )
         optimizer = Muon(groups, optim) if optim.method is Method.muon else build_adamw(groups, optim)
         shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-        self._deepspeed, *_ = deepspeed.initialize(
-            model=model, optimizer=optimizer, config=settings, dist_init_required=False
-        )
-        self.model: MoETransformer = self._deepspeed.module
+        is_staged, self.model = self.place.num_stages > 1, model
+        with redirect_stdout(io.StringIO()):  # what it prints of memory and stages
+            self._deepspeed, *_ = deepspeed.initialize(
+                model=StageModule(model, self.place) if is_staged else model,
+                optimizer=optimizer,
+                config=settings,
+                dist_init_required=False,
+            )
+        self._pipeline = Pipeline(self._deepspeed) if is_staged else None
         layout = ShardedPartitions if config.zero_stage == 3 else SlicedPartitions
         self._partitions: Partitions = layout(self.model, self._deepspeed.optimizer)
         if isinstance(optimizer, Muon):
@@ -119,28 +130,46 @@ class Engine:
     def train_batch(
         self,
         batches: list,
-        losses_of: Callable[[object], torch.Tensor],
+        compute: Computation,
         *,
         learning_rate: float,
         accept: Callable[[float], bool],
     ) -> Update:
         """Forward and backward of every microbatch, then one update of the weights, unless it is refused.
 
-        `losses_of` gives a microbatch's share of the step's mean loss; shares of all ranks add up. DeepSpeed averages
+        `compute` takes a microbatch and what the pipeline stage before handed on, None where there is none; it gives what
+        goes on to the next stage and its share of the step's mean loss. Shares of all ranks add up: DeepSpeed averages
         gradients over ranks, which is undone here. `accept` gets the gradient norm before clipping, once on every rank,
         before anything has moved; where it is False on every rank, weights, masters and moments stay as they are.
         """
         for group in self._deepspeed.optimizer.param_groups:
             group["lr"] = learning_rate
         self._gate.accept = accept
-        for batch in batches:
-            self._deepspeed.optimizer.clear_backward_seen_flag()  # else ZeRO-3 overwrites the gradients so far
-            self._deepspeed.backward(losses_of(batch) * self.world.size, scale_wrt_gas=False)
-            self._deepspeed.step()
+        if self._pipeline is not None:
+            self._pipeline.train_batch(batches, compute)
+        else:
+            self._train_here(batches, compute)
         update = self._gate.close()
         if not update.is_applied:
             self._partitions.gather_kept()  # which DeepSpeed leaves cut where it found the step not finite
         return update
+
+    def _train_here(self, batches: list, compute: Computation) -> None:
+        """What `Pipeline.train_batch` does, for a model whose layers are all here."""
+        for batch in batches:
+            self._deepspeed.optimizer.clear_backward_seen_flag()  # else ZeRO-3 overwrites the gradients so far
+            _, loss = compute(batch, None)
+            self._deepspeed.backward(loss * self.world.size, scale_wrt_gas=False)
+            self._deepspeed.step()
+
+    @torch.no_grad()
+    def eval_batch(self, batches: list, compute: Computation) -> None:
+        """Forward of every microbatch, through all stages, for what `compute` measures."""
+        if self._pipeline is not None:
+            self._pipeline.eval_batch(batches, compute)
+            return
+        for batch in batches:
+            compute(batch, None)
 
     def fragments(self) -> Iterator[Fragment]:
         """What this rank owns of the optimizer state, in the order of the model's parameters."""

@@ -7,6 +7,8 @@ and 2, its newer one with ZeRO-3, which then shards an expert over its expert-da
 parallelism experts are ordinary parameters and nothing is done.
 """
 
+import math
+
 import torch.distributed as dist
 from deepspeed.module_inject.auto_ep_layer import AutoEPMoELayer
 from deepspeed.moe.layer import MoE
@@ -32,16 +34,16 @@ class ShardedMoELayer(MoELayer, AutoEPMoELayer):
         """Called by the engine: the groups are made by `expert_parallel_group` already."""
 
 
-def expert_parallel_group(size: int) -> dist.ProcessGroup | None:
+def expert_parallel_group(size: int, *, num_stages: int = 1) -> dist.ProcessGroup | None:
     """The group of ranks that share one copy of the experts; None when every rank has its own.
 
-    Groups are consecutive ranks, so that their all-to-all stays inside a node. Every rank must call this.
+    Groups are consecutive ranks of a pipeline stage, so that their all-to-all stays inside a node. Every rank must call this.
     """
     if size == 1:
         return None
     name = _group_name(size)
     if name not in groups._get_expert_parallel_group_dict():
-        groups._create_expert_and_data_parallel(size)
+        groups._create_expert_and_data_parallel(size, pp_size=num_stages)
     return groups._get_expert_parallel_group(name)
 
 
@@ -62,13 +64,18 @@ def mark_experts(layers: list[MoELayer], *, expert_parallel: int, zero_stage: in
                 parameter.ds_zero_partition_group_name = layer.expert_group_name
 
 
-def split_expert_groups(parameter_groups: list[dict], *, expert_parallel: int, zero_stage: int) -> list[dict]:
-    """Optimizer groups with the experts apart, as DeepSpeed wants them below ZeRO-3; base groups need unique names."""
+def split_expert_groups(
+    parameter_groups: list[dict], *, expert_parallel: int, zero_stage: int, num_stages: int = 1
+) -> list[dict]:
+    """Optimizer groups with the experts apart, as DeepSpeed wants them below ZeRO-3; base groups need unique names.
+
+    DeepSpeed cuts large groups. Pipeline stages add up the norms of one group after another, so all must have equally many.
+    """
     if expert_parallel == 1 or zero_stage == 3:
         return parameter_groups
-    return [
-        group for group in split_params_into_different_moe_groups_for_optimizer(parameter_groups) if group["params"]
-    ]
+    limit = {} if num_stages == 1 else {"max_group_size": math.inf}
+    split = split_params_into_different_moe_groups_for_optimizer(parameter_groups, **limit)
+    return [group for group in split if group["params"]]
 
 
 def _group_name(size: int) -> str:

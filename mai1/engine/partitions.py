@@ -13,6 +13,7 @@ from typing import Protocol
 import deepspeed
 import torch
 import torch.distributed as dist
+from deepspeed.runtime.bf16_optimizer import BF16_Optimizer
 from deepspeed.runtime.zero.partition_parameters import ZeroParamStatus
 from torch import nn
 
@@ -75,7 +76,10 @@ class SlicedPartitions:
     """ZeRO-1 and ZeRO-2."""
 
     def __init__(self, model: MoETransformer, optimizer: object) -> None:
-        self.flats = optimizer.single_partition_of_fp32_groups
+        if isinstance(optimizer, BF16_Optimizer):  # DeepSpeed's choice for bf16 with ZeRO-1
+            self.flats, self._held = optimizer.fp32_groups_flat_partition, optimizer.bf16_groups
+        else:
+            self.flats, self._held = optimizer.single_partition_of_fp32_groups, optimizer.round_robin_bit16_groups
         self._optimizer = optimizer
         self._parameters = dict(model.named_parameters())
 
@@ -89,7 +93,7 @@ class SlicedPartitions:
 
     def members(self) -> list[Members]:
         """See `Partitions`."""
-        cuts = (self._optimizer.round_robin_bit16_groups, self._optimizer.real_dp_process_group)
+        cuts = (self._held, self._optimizer.real_dp_process_group)
         by_partition = zip(*cuts, self._optimizer.param_groups, strict=True)
         return [Members(_names_of(held, self._parameters), group, settings) for held, group, settings in by_partition]
 

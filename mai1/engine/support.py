@@ -25,18 +25,6 @@ RULES = (
         "use engine.zero_stage=1",
     ),
     Rule(
-        lambda c: c.pipeline_parallel > 1 and c.sequence_parallel > 1,
-        ("pipeline_parallel", "sequence_parallel"),
-        "a stage hands on whole rows",
-        "use engine.sequence_parallel=1",
-    ),
-    Rule(
-        lambda c: c.pipeline_parallel > 1 and c.offload_optimizer,
-        ("pipeline_parallel", "offload_optimizer"),
-        "DeepSpeed's pipeline keeps optimizer state where the stage computes",
-        "use engine.offload_optimizer=false",
-    ),
-    Rule(
         lambda c: c.zero_stage == 3 and c.expert_parallel > 1 and c.offload_optimizer,
         ("zero_stage", "expert_parallel", "offload_optimizer"),
         "DeepSpeed 0.19.8 loses gradients that were accumulated over microbatches",

@@ -32,6 +32,11 @@ class Place:
     num_stages: int = 1
     """Pipeline stages."""
 
+    @property
+    def is_first_of_stage(self) -> bool:
+        """One rank of each stage speaks for what all of them hold alike."""
+        return self.data_rank == 0 and self.sequence_rank == 0
+
 
 def place_of(world: World, config: EngineConfig) -> Place:
     """This rank's place; the configuration's sizes divide the number of ranks."""

@@ -1,7 +1,7 @@
 """Held-out loss per source, the same during training and afterwards."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -26,28 +26,62 @@ class SourceLoss:
     """UTF-8 bytes of the text those tokens stand for."""
 
 
+Forward = Callable[[Batch, torch.Tensor | None], tuple[torch.Tensor, torch.Tensor]]
+"""From a microbatch and what the pipeline stage before handed on: what goes on, and the losses summed."""
+
+
+def one_by_one(batches: list[Batch], forward: Forward) -> None:
+    """Forwards of a model that is whole on this rank."""
+    for batch in batches:
+        forward(batch, None)
+
+
 @torch.no_grad()
 def heldout_losses(
-    model: MoETransformer, sources: list[HeldoutSource], *, world: World, rows_at_once: int, end_of_text_id: int
+    model: MoETransformer,
+    sources: list[HeldoutSource],
+    *,
+    world: World,
+    rows_at_once: int,
+    end_of_text_id: int,
+    num_stages: int = 1,
+    run: Callable[[list[Batch], Forward], None] = one_by_one,
 ) -> dict[str, SourceLoss]:
     """Loss of every source over all ranks; each rank takes every n-th row and all make the same number of forwards.
 
-    Ranks that share rows take the same ones, and each its own slice of their positions.
+    Ranks that share rows take the same ones, and each its own slice of their positions. So do the ranks of `num_stages`
+    pipeline stages, through which `run` passes the microbatches: `Engine.eval_batch`. The last stage counts.
     """
     was_training = model.training
     model.eval()
+    ranks_of_stage = world.size // num_stages
+    readers = (world.rank % ranks_of_stage, ranks_of_stage)
     sums = []
     for source in sources:
-        loss_sum, count = 0.0, 0.0
-        for batch in _batches(source, model, world, rows_at_once=rows_at_once, end_of_text_id=end_of_text_id):
-            batch = batch.to(world.device)
-            output = model(batch.tokens_BT, positions_BT=batch.positions_BT, segments_BT=batch.isolating_segments_BT)
-            loss_sum += float(token_losses(output, batch).sum(dtype=torch.float64))
-            count += float(batch.own(batch.loss_mask_BT).sum())
-        sums += [loss_sum, count]
+        measured = _Measured(model, world.device)
+        run(_batches(source, model, *readers, rows_at_once=rows_at_once, end_of_text_id=end_of_text_id), measured)
+        sums += measured.sums.tolist()
     model.train(was_training)
     totals = sum_over_ranks(sums, world)
     return {source.name: _source_loss(source, totals[2 * i], totals[2 * i + 1]) for i, source in enumerate(sources)}
+
+
+class _Measured:
+    """Adds up losses and targets of the microbatches that it passes through the model."""
+
+    def __init__(self, model: MoETransformer, device: torch.device) -> None:
+        self._model, self._device = model, device
+        self.sums = torch.zeros(2, dtype=torch.float64, device=device)
+        """Nats and targets; nothing before the last pipeline stage."""
+
+    def __call__(self, batch: Batch, x_BTD: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        batch = batch.to(self._device)
+        segments_BT = batch.isolating_segments_BT
+        output = self._model(batch.tokens_BT, positions_BT=batch.positions_BT, segments_BT=segments_BT, x_BTD=x_BTD)
+        if output.unembedding_VD is not None:
+            counted = (token_losses(output, batch), batch.own(batch.loss_mask_BT))
+            self.sums += torch.stack([x_BT.sum(dtype=torch.float64) for x_BT in counted])
+        return output.hidden_BTD, self.sums[0]
 
 
 def mean_loss(losses: dict[str, SourceLoss]) -> SourceLoss:
@@ -64,19 +98,17 @@ def _source_loss(source: HeldoutSource, nats: float, count: float) -> SourceLoss
 
 
 def _batches(
-    source: HeldoutSource, model: MoETransformer, world: World, *, rows_at_once: int, end_of_text_id: int
-) -> Iterator[Batch]:
-    """What this rank computes of a source; all ranks get equally many batches."""
+    source: HeldoutSource, model: MoETransformer, rank: int, num_ranks: int, *, rows_at_once: int, end_of_text_id: int
+) -> list[Batch]:
+    """What one of the ranks of a stage computes of a source; all of them get equally many batches."""
     sequence_rank, sequence_size = place_in_rows(model.sequence_group)
-    num_readers = world.size // sequence_size
+    num_readers = num_ranks // sequence_size
     sequence_length = len(source.rows[0].ids) - 1
     num_batches = math.ceil(len(source.rows) / (rows_at_once * num_readers))
-    mine = source.rows[world.rank // sequence_size :: num_readers]
+    mine = source.rows[rank // sequence_size :: num_readers]
     mine += [empty_row(sequence_length, pad_id=end_of_text_id)] * (num_batches * rows_at_once - len(mine))
-    for first in range(0, len(mine), rows_at_once):
-        yield collate(
-            mine[first : first + rows_at_once],
-            end_of_text_id=end_of_text_id,
-            sequence_rank=sequence_rank,
-            sequence_size=sequence_size,
-        )
+    slice_of_rows = {"sequence_rank": sequence_rank, "sequence_size": sequence_size}
+    return [
+        collate(mine[first : first + rows_at_once], end_of_text_id=end_of_text_id, **slice_of_rows)
+        for first in range(0, len(mine), rows_at_once)
+    ]

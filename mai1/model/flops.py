@@ -48,10 +48,23 @@ def training_flops_per_token(config: ModelConfig, *, context: int) -> int:
         config, num_experts=config.moe.top_k
     )
     further += 2 * config.d_model**2 + config.vocab_size * config.d_model
-    channels = config.attention.num_heads * (config.attention.key_dim + config.attention.mixed_dim)
     num_blocks = config.num_layers + config.num_mtp_layers
-    attention = num_blocks * channels * context  # QK^T and AV, 2 FLOPs each, half of them causal
+    attention = num_blocks * _attention_channels(config.attention) * context
     return 3 * (2 * (active_matrices + config.num_mtp_layers * further) + attention)
+
+
+def block_flops_per_token(config: ModelConfig, layer: int, *, context: int) -> int:
+    """FLOPs of one block's forward for one token of a sequence of `context` tokens."""
+    is_dense = layer < config.num_dense_layers
+    dense_matrices = 3 * config.d_model * config.dense_width
+    feed_forward = dense_matrices if is_dense else _moe_matrices(config, num_experts=config.moe.top_k)
+    matrices = _attention_matrices(config.attention, config.d_model) + feed_forward
+    return 2 * matrices + _attention_channels(config.attention) * context
+
+
+def _attention_channels(attention: AttentionConfig) -> int:
+    """Of keys and values over all heads; QK^T and AV take 2 FLOPs each, half of them causal."""
+    return attention.num_heads * (attention.key_dim + attention.mixed_dim)
 
 
 def _moe_matrices(config: ModelConfig, *, num_experts: int) -> int:

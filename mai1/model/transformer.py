@@ -3,6 +3,7 @@
 Legend: B batch, T positions, S cached positions, D width, V vocabulary.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import torch
@@ -67,21 +68,34 @@ class ModelConfig:
                 "at least one layer is a mixture of experts"
             )
 
+    @property
+    def moe_layers(self) -> range:
+        """Indices of the MoE layers, those for further tokens at the end."""
+        return range(self.num_dense_layers, self.num_layers + self.num_mtp_layers)
+
+    def places_of(self, layers: Collection[int]) -> slice:
+        """Where consecutive MoE layers, given by index, stand among all of them."""
+        first = min(layers) - self.num_dense_layers
+        return slice(first, first + len(layers))
+
 
 @dataclass
 class ModelOutput:
     """What the network made of every position of this rank, and what each MoE layer decided."""
 
     hidden_BTD: torch.Tensor
-    """After the final norm."""
-    unembedding_VD: torch.Tensor
-    """The weight that maps hidden states to logits; a view, because ZeRO-3 claims parameters that a module returns."""
+    """After the final norm; before the last pipeline stage, what goes on to the next one."""
+    unembedding_VD: torch.Tensor | None
+    """The weight that maps hidden states to logits; a view, because ZeRO-3 claims parameters that a module returns. None
+    before the last pipeline stage."""
     routings: dict[int, Routing]
     """By layer index; dense layers have none."""
     further_BTD: list[torch.Tensor] = field(default_factory=list)
     """In training, each depth's hidden states, from which the logits of a further token follow."""
     sequence_group: dist.ProcessGroup | None = None
     """The ranks that hold the other positions of the same rows; None where this rank holds all of them."""
+    num_layers_elsewhere: int = 0
+    """MoE layers of the model that other pipeline stages hold."""
 
     @property
     def logits_BTV(self) -> torch.Tensor:
@@ -136,7 +150,9 @@ class MoETransformer(nn.Module):
     """Tokens to hidden states.
 
     With an `expert_group`, this rank holds only its share of every layer's experts. With a `sequence_group`, all its ranks
-    are given the same whole rows, and each computes its own slice of their positions.
+    are given the same whole rows, and each computes its own slice of their positions. With `blocks`, this is the pipeline
+    stage that holds only those, under the names they have in the whole model: the first stage has the embedding, the last
+    one the final norm and the unembedding.
     """
 
     def __init__(
@@ -145,16 +161,22 @@ class MoETransformer(nn.Module):
         *,
         expert_group: dist.ProcessGroup | None = None,
         sequence_group: dist.ProcessGroup | None = None,
+        blocks: range | None = None,
     ) -> None:
         super().__init__()
+        blocks = range(config.num_layers) if blocks is None else blocks
+        is_first, is_last = blocks.start == 0, blocks.stop == config.num_layers
         self.config, self.sequence_group = config, sequence_group
         self.recompute = False
         """Keep only block inputs in the forward and compute the rest again in the backward."""
-        self.embedding = nn.Embedding(config.vocab_size, config.d_model)
+        self.embedding = nn.Embedding(config.vocab_size, config.d_model) if is_first else None
         groups = {"expert_group": expert_group, "sequence_group": sequence_group}
-        self.layers = nn.ModuleList(Block(config, i, **groups) for i in range(config.num_layers))
-        self.final_norm = RMSNorm(config.d_model, eps=config.norm_eps)
-        self.unembedding = None if config.tie_embeddings else nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.layers = nn.ModuleList()
+        for layer in blocks:
+            self.layers.add_module(str(layer), Block(config, layer, **groups))  # a stage's numbers do not begin at 0
+        self.final_norm = RMSNorm(config.d_model, eps=config.norm_eps) if is_last else None
+        has_unembedding = is_last and not config.tie_embeddings
+        self.unembedding = nn.Linear(config.d_model, config.vocab_size, bias=False) if has_unembedding else None
         self.mtp = nn.ModuleList(
             FurtherPrediction(
                 Block(config, config.num_layers + i, **groups),
@@ -174,6 +196,7 @@ class MoETransformer(nn.Module):
         counted_BT: torch.Tensor | None = None,
         samples_B: torch.Tensor | None = None,
         cache: KeyValueCache | None = None,
+        x_BTD: torch.Tensor | None = None,
     ) -> ModelOutput:
         """Hidden states of every position of this rank, from which the logits of the next token follow.
 
@@ -183,7 +206,7 @@ class MoETransformer(nn.Module):
         it each row is one document; left on the CPU it spares a GPU a wait. `positions_BT` counts from each document's
         start; by default from the row's start. With a `cache`, the tokens continue what it holds, and both must be
         given. `counted_BT` says which tokens are load, by default all but padding; `samples_B` are the rows' numbers in
-        the run's order, which jitter needs.
+        the run's order, which jitter needs. `x_BTD` is what the pipeline stage before handed on; the first one embeds.
         """
         assert cache is None or (positions_BT is not None and segments_BT is not None), "a cache needs both"
         assert cache is None or self.sequence_group is None, "a cache holds whole rows"
@@ -199,15 +222,21 @@ class MoETransformer(nn.Module):
         counted_BT = valid_BT if counted_BT is None else counted_BT & valid_BT
         marks = TokenMarks(valid_BT, counted_BT, samples_B, self.sequence_group)
 
-        x_BTD, routings = self.embedding(own_positions(tokens_BT, self.sequence_group)), {}
+        if self.embedding is not None:
+            x_BTD = self.embedding(own_positions(tokens_BT, self.sequence_group))
+        routings = {}
         for block in self.layers:
             x_BTD, routing = self._run(block, x_BTD, rotation, isolation, marks, cache)
             if routing is not None:
                 routings[block.layer] = routing
         if cache is not None:
             cache.finish(tokens_BT.shape[1])
+        num_layers_elsewhere = self.config.num_layers - self.config.num_dense_layers - len(routings)
+        if self.final_norm is None:
+            return ModelOutput(x_BTD, None, routings, [], self.sequence_group, num_layers_elsewhere)
+        unembedding_VD = self.output_weight_VD[:]
         output = ModelOutput(
-            self.final_norm(x_BTD), self.output_weight_VD[:], routings, sequence_group=self.sequence_group
+            self.final_norm(x_BTD), unembedding_VD, routings, [], self.sequence_group, num_layers_elsewhere
         )
         if self.mtp and self.training and cache is None:
             segments_BT = torch.zeros_like(tokens_BT) if segments_BT is None else segments_BT.to(tokens_BT.device)
@@ -255,4 +284,5 @@ class MoETransformer(nn.Module):
 
     @property
     def output_weight_VD(self) -> torch.Tensor:
+        """Maps hidden states to logits; only the last pipeline stage has it."""
         return self.embedding.weight if self.unembedding is None else self.unembedding.weight

@@ -10,6 +10,7 @@ from mai1.checkpoint.checkpoint import ModelFiles
 from mai1.checkpoint.described import check_described
 from mai1.checkpoint.families import family_of
 from mai1.checkpoint.inference import read_model_config, resolve_checkpoint
+from mai1.engine.stages import check_stages
 from mai1.engine.support import check_combination
 from mai1.model.moe.balance import BalanceMethod
 from mai1.model.moe.router import Scores
@@ -97,6 +98,7 @@ def check_stage(stage: Stage, *, world_size: int) -> None:
     config.engine.check_device(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     check_combination(config.engine)
     config.engine.check_topology(world_size=world_size, num_experts=model.moe.num_experts)
+    check_stages(config.engine, model)
     check_sequence_parallel(
         config.engine.sequence_parallel,
         num_heads=model.attention.num_heads,

@@ -15,6 +15,7 @@ from mai1.data.loader import Loader
 from mai1.dist import World, gather_json, start_world, stop_world
 from mai1.engine.engine import Engine, move_weights, start_deepspeed
 from mai1.engine.experts import expert_parallel_group
+from mai1.engine.stages import split_blocks
 from mai1.engine.topology import place_of, sequence_parallel_group
 from mai1.model.flops import count_parameters, training_flops_per_token
 from mai1.model.init import initialize
@@ -100,10 +101,12 @@ def _claim(stage: Stage) -> object:
 
 def _build_trainer(stage: Stage, world: World, stop: StopRequest, watch: RankWatch) -> Trainer:
     config, data = stage.config, stage.data
+    place = place_of(world, config.engine)
     model = MoETransformer(
         stage.model_config,
-        expert_group=expert_parallel_group(config.engine.expert_parallel),
+        expert_group=expert_parallel_group(config.engine.expert_parallel, num_stages=place.num_stages),
         sequence_group=sequence_parallel_group(world, config.engine),
+        blocks=split_blocks(stage.model_config, place.num_stages)[place.stage],
     )
     model.set_routing(config.routing, seed=config.run.seed)
     warn_of_forced_balance(config.routing, world)
@@ -118,7 +121,6 @@ def _build_trainer(stage: Stage, world: World, stop: StopRequest, watch: RankWat
     if config.engine.zero_stage == 3:
         move_weights(model, config.engine, world)
         _check_self(stage, model, world)  # now, because afterwards no weight is whole
-    place = place_of(world, config.engine)
     loader = Loader(
         data.rows,
         config.batch,
@@ -155,7 +157,7 @@ def _build_trainer(stage: Stage, world: World, stop: StopRequest, watch: RankWat
             flops_per_token=training_flops_per_token(stage.model_config, context=config.data.sequence_length),
             peak_flops=peak_flops(world.device) * world.size,
         ),
-        log=_open_log(stage, state, model) if world.is_main else None,
+        log=_open_log(stage, state) if world.is_main else None,
         stop=stop,
         watch=watch,
         guard=Guard(config.guard),
@@ -166,8 +168,9 @@ def _build_trainer(stage: Stage, world: World, stop: StopRequest, watch: RankWat
 
 def _check_self(stage: Stage, model: MoETransformer, world: World) -> None:
     if stage.config.train.self_check:
-        end_of_text_id = stage.data.tokenizer.end_of_text_id
-        world.say(self_check(model, stage.config.balance, end_of_text_id=end_of_text_id, world=world))
+        settings = {"end_of_text_id": stage.data.tokenizer.end_of_text_id}
+        settings |= {"world": world, "num_stages": stage.config.engine.pipeline_parallel}
+        world.say(self_check(model, stage.config.balance, **settings))
 
 
 def warn_of_forced_balance(routing: RoutingConfig, world: World) -> None:
@@ -222,14 +225,14 @@ def _finish(stage: Stage, *, is_done: bool, step: int) -> None:
     print(f"report: {page}\n{ending}", file=sys.stderr, flush=True)
 
 
-def _open_log(stage: Stage, state: TrainerState, model: MoETransformer) -> StepLog:
+def _open_log(stage: Stage, state: TrainerState) -> StepLog:
     config = stage.config
     metrics = MetricsLog(
         config.run.path, from_step=state.step, wandb=config.wandb, run_name=config.run.name, config=plain(config)
     )
     return StepLog(
         metrics,
-        {layer: moe.router for layer, moe in model.moe_layers().items()},
+        stage.model_config.moe_layers,
         alarms=config.alarms,
         source_names=stage.data.rows.source_names,
         expert_parallel=config.engine.expert_parallel,

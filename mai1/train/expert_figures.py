@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from mai1.dist import World, sum_tensor_over_ranks
+from mai1.dist import World, gather_json, sum_tensor_over_ranks
 from mai1.model.moe.router import Router, Routing
 
 
@@ -69,32 +69,46 @@ class StepChoices:
     """Choices of counted tokens that experts served."""
     dropped_L: torch.Tensor
     rows_LR: torch.Tensor
-    """Rows that each rank's experts computed, padding included."""
+    """Rows that the experts of each rank that holds the layer computed, padding included."""
 
 
 class ChoiceCounter:
     """Adds up the choices of one step's microbatches; made only for a step that will be logged."""
 
-    def __init__(self, *, num_layers: int, num_sources: int, num_experts: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        *,
+        num_layers: int,
+        num_sources: int,
+        num_experts: int,
+        device: torch.device,
+        layers_here: slice = slice(None),
+    ) -> None:
+        """`layers_here` are those of the `num_layers` that this rank holds."""
         # the last source holds tokens that do not count, the last expert choices that no expert served
         self._choices_LSE = torch.zeros(num_layers, num_sources + 1, num_experts + 1, dtype=torch.int64, device=device)
         self._dropped_L = torch.zeros(num_layers, dtype=torch.int64, device=device)
+        self._layers_here = layers_here
 
     def add(self, routings: Iterable[Routing], sources_BT: torch.Tensor) -> None:
         """Count one microbatch, without a host synchronisation."""
         _, num_buckets, num_columns = self._choices_LSE.shape
-        for counts_SE, dropped, routing in zip(self._choices_LSE, self._dropped_L, routings, strict=True):
+        choices_LSE, dropped_L = self._choices_LSE[self._layers_here], self._dropped_L[self._layers_here]
+        for counts_SE, dropped, routing in zip(choices_LSE, dropped_L, routings, strict=True):
             buckets_N = sources_BT.where(routing.counted_BT, num_buckets - 1).flatten()
             cells = (buckets_N[:, None] * num_columns + routing.experts_NK).flatten()
             counts_SE.view(-1).scatter_add_(0, cells, cells.new_ones(1).expand_as(cells))
             dropped += routing.dropped_E.sum()
 
-    def over_ranks(self, world: World, *, expert_parallel: int) -> StepChoices:
+    def over_ranks(self, world: World, *, expert_parallel: int, num_stages: int = 1) -> StepChoices:
         """Everything added over all ranks, in one collective: every rank must call this."""
         num_layers = len(self._choices_LSE)
         served_LE = self._choices_LSE.sum(1)[:, :-1]
-        rows_LR = served_LE.new_zeros(num_layers, world.size)
-        first_of_group = world.rank // expert_parallel * expert_parallel  # groups are consecutive ranks
+        ranks_of_stage = world.size // num_stages
+        rows_LR = served_LE.new_zeros(num_layers, ranks_of_stage)
+        first_of_group = (
+            world.rank % ranks_of_stage // expert_parallel * expert_parallel
+        )  # groups are consecutive ranks
         rows_of_group = served_LE.unflatten(1, (expert_parallel, -1)).sum(2)
         rows_LR[:, first_of_group : first_of_group + expert_parallel] = rows_of_group
         parts = (self._choices_LSE[:, :-1, :-1], self._dropped_L, rows_LR)
@@ -104,7 +118,7 @@ class ChoiceCounter:
 
 
 class RouterDrift:
-    """Remembers where the routers stood, on the rank that logs, and measures how far they have gone."""
+    """Remembers where routers stood, on one rank that holds them, and measures how far they have gone."""
 
     def __init__(self, routers: Iterable[Router]) -> None:
         self._routers = list(routers)
@@ -119,6 +133,8 @@ class RouterDrift:
     @torch.no_grad()
     def measure(self) -> list[DriftFigures]:
         """The figures of each router, in their order; one transfer from the device for all of them."""
+        if not self._routers:
+            return []
         values = []
         for router, weight, bias in zip(self._routers, self._weights, self._biases, strict=True):
             moved = (router.weight.float() - weight.float()).norm() / weight.float().norm().clamp(min=1e-12)
@@ -126,6 +142,12 @@ class RouterDrift:
         pairs = torch.stack(values).tolist()
         has_bias = [hasattr(router, "selection_bias") for router in self._routers]
         return [DriftFigures(moved, bias if has else None) for (moved, bias), has in zip(pairs, has_bias, strict=True)]
+
+
+def drifts_of_all(drifts: list[DriftFigures], world: World) -> list[DriftFigures]:
+    """What every rank measured of its routers, in rank order, which is that of the layers. Every rank must call this."""
+    mine = [[figures.router_drift, figures.bias_drift] for figures in drifts]
+    return [DriftFigures(*pair) for of_rank in gather_json(mine, world) for pair in of_rank]
 
 
 def _bias_of(router: Router) -> torch.Tensor:

@@ -95,7 +95,11 @@ class Probe:
 
     def __init__(self, model: MoETransformer) -> None:
         self._model, self._rows = model, []
-        model.embedding.register_forward_hook(self._watch_gradient)
+        self._row: _Row | None = None  # of the microbatch whose forward it is
+        if model.embedding is not None:
+            model.embedding.register_forward_hook(lambda _module, _inputs, output: self._watch_gradient(output))
+        else:
+            model.register_forward_pre_hook(self._watch_what_is_handed_on, with_kwargs=True)
 
     def start(self) -> None:
         """Forget the microbatches so far."""
@@ -103,11 +107,12 @@ class Probe:
 
     def begin(self, batch: Batch) -> None:
         """Before a microbatch's forward."""
-        self._rows.append(_Row(int(batch.samples_B[0])))
+        self._row = _Row(int(batch.samples_B[0]))
+        self._rows.append(self._row)
 
     def end(self, loss: torch.Tensor) -> None:
         """After it: its share of the step's loss."""
-        self._rows[-1].loss = loss.detach()
+        self._row.loss, self._row = loss.detach(), None
 
     @contextmanager
     def layers_watched(self) -> Iterator[None]:
@@ -127,14 +132,17 @@ class Probe:
         rows = [[float(row.loss), math.hypot(*map(float, row.gradients)), row.sample, row.layer] for row in self._rows]
         return gather_tensor(torch.tensor(rows, dtype=torch.float64, device=world.device), world).cpu()
 
-    def _watch_gradient(self, _module: nn.Module, _inputs: tuple, output: torch.Tensor) -> None:
-        if output.requires_grad and self._rows:
-            norms, fp32 = self._rows[-1].gradients, torch.float32
-            output.register_hook(lambda gradient: norms.append(torch.linalg.vector_norm(gradient, dtype=fp32)))
+    def _watch_gradient(self, x_BTD: torch.Tensor) -> None:
+        if x_BTD.requires_grad and self._row is not None:
+            norms, fp32 = self._row.gradients, torch.float32
+            x_BTD.register_hook(lambda gradient: norms.append(torch.linalg.vector_norm(gradient, dtype=fp32)))
+
+    def _watch_what_is_handed_on(self, _module: nn.Module, _inputs: tuple, named: dict) -> None:
+        self._watch_gradient(named["x_BTD"])
 
     def _look(self, x_BTD: torch.Tensor, layer: int) -> None:
-        row = self._rows[-1]
-        if row.layer == NO_LAYER and not torch.isfinite(x_BTD).all():
+        row = self._row  # None where a backward computes again, of whatever microbatch
+        if row is not None and row.layer == NO_LAYER and not torch.isfinite(x_BTD).all():
             row.layer = layer
 
 

@@ -19,7 +19,7 @@ from mai1.model.moe.balance import BalanceConfig, BalanceMethod
 from mai1.model.moe.layer import MoELayer
 from mai1.model.sequence_parallel import own_positions, place_in_rows, whole_rows
 from mai1.model.transformer import MoETransformer
-from mai1.train.selfcheck_balancing import balance_problems, is_balanced
+from mai1.train.selfcheck_balancing import balance_problems, is_balanced, totals_of_probe
 from mai1.train.selfcheck_experts import copy_problems, dense_problems
 
 SEED = 20260101
@@ -29,9 +29,12 @@ MAX_LEAK = 1e-6
 MAX_LISTED = 4
 
 
-def self_check(model: MoETransformer, balance: BalanceConfig, *, end_of_text_id: int, world: World) -> str:
+def self_check(
+    model: MoETransformer, balance: BalanceConfig, *, end_of_text_id: int, world: World, num_stages: int = 1
+) -> str:
     """One line that says what holds; RuntimeError on every rank alike when something does not. Every rank must call this.
 
+    Of `num_stages` pipeline stages each checks what it holds: a model whose stages all keep documents apart does.
     The model's weights must be whole: where ZeRO-3 is going to shard them, call this before.
     """
     started, layers = time.perf_counter(), model.moe_layers()
@@ -41,10 +44,11 @@ def self_check(model: MoETransformer, balance: BalanceConfig, *, end_of_text_id:
             difference, found = dense_problems(layers[number], seed=SEED + number)
             largest = max(largest, difference)
             problems += [f"layer {number}: {text}" for text in found]
-        problems += copy_problems(model, world)
+        problems += copy_problems(model, world, num_stages=num_stages)
+        totals = totals_of_probe(balance, world, device=world.device)
         for number, layer in layers.items():
             if is_balanced(balance, layer.router):
-                found = balance_problems(layer.router, balance, world, seed=SEED + number)
+                found = balance_problems(layer.router, balance, world, totals=totals, seed=SEED + number)
                 problems += [f"layer {number}: {text}" for text in found]
         problems += isolation_problems(model, end_of_text_id=end_of_text_id)
     of_ranks = gather_json([problems, largest], world)
@@ -62,7 +66,7 @@ def isolation_problems(model: MoETransformer, *, end_of_text_id: int) -> list[st
     num_positions = POSITIONS_PER_RANK * place_in_rows(model.sequence_group)[1]
     second, looked_at = num_positions // 3, num_positions * 2 // 3  # begin and middle of the second document
     batch = _two_documents(model.config.vocab_size, num_positions, second=second, end_of_text_id=end_of_text_id)
-    influence_T = _influence_of_positions(model, batch.to(model.embedding.weight.device), looked_at)
+    influence_T = _influence_of_positions(model, batch.to(next(model.parameters()).device), looked_at)
     places = {"a token of the document before": slice(0, second), "a later token": slice(looked_at + 1, None)}
     problems = [
         f"a position depends on {what} (influence {float(influence_T[place].max()):.1e} of the largest): attention does not "
@@ -78,20 +82,24 @@ def isolation_problems(model: MoETransformer, *, end_of_text_id: int) -> list[st
 def _influence_of_positions(model: MoETransformer, batch: Batch, looked_at: int) -> torch.Tensor:
     """How much the hidden state at `looked_at` depends on every position, relative to the largest; fp64 `[T]`.
 
-    It is its gradient by the embeddings, which is exactly 0 where nothing flows. Comparing outputs for changed inputs
-    would need a tolerance that hides small leaks in bf16.
+    It is its gradient by what the first block here is given, which is exactly 0 where nothing flows. Comparing outputs for
+    changed inputs would need a tolerance that hides small leaks in bf16.
     """
-    embedded: list[torch.Tensor] = []
-    hook = model.embedding.register_forward_hook(lambda module, given, result: embedded.append(result))
+    taken: list[torch.Tensor] = []
+    hook = next(iter(model.layers)).register_forward_pre_hook(lambda module, given: taken.append(given[0]))
+    generator, like = torch.Generator().manual_seed(SEED), next(model.parameters())
+    shape_BTD = (*batch.tokens_BT.shape, model.config.d_model)
+    x_BTD = own_positions(torch.randn(shape_BTD, generator=generator), model.sequence_group)
+    x_BTD = x_BTD.to(like).requires_grad_()  # what a stage behind the first is given
+    inputs = {"positions_BT": batch.positions_BT, "segments_BT": batch.isolating_segments_BT, "x_BTD": x_BTD}
     try:
-        output = model(batch.tokens_BT, positions_BT=batch.positions_BT, segments_BT=batch.isolating_segments_BT)
+        output = model(batch.tokens_BT, **inputs)
     finally:
         hook.remove()
-    width = model.config.d_model
-    direction_BTD = output.hidden_BTD.new_zeros(*batch.tokens_BT.shape, width)
-    direction_BTD[0, looked_at] = torch.randn(width, generator=torch.Generator().manual_seed(SEED))
+    direction_BTD = output.hidden_BTD.new_zeros(shape_BTD)
+    direction_BTD[0, looked_at] = torch.randn(shape_BTD[-1], generator=generator)
     direction_BTD = own_positions(direction_BTD, model.sequence_group)
-    [grad_BTD] = torch.autograd.grad(output.hidden_BTD, embedded[0], direction_BTD)
+    [grad_BTD] = torch.autograd.grad(output.hidden_BTD, taken[0], direction_BTD)
     influence_T = whole_rows(grad_BTD.abs().amax(-1), model.sequence_group)[0].double().cpu()
     return influence_T / influence_T.max()
 

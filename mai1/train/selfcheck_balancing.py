@@ -9,7 +9,7 @@ import torch
 
 from mai1.data.batch import Batch
 from mai1.dist import World, sum_over_ranks
-from mai1.loss import LossConfig, Losses, as_totals, compute_losses, count_totals
+from mai1.loss import LossConfig, Losses, StepTotals, as_totals, compute_losses, count_totals
 from mai1.model.moe.balance import BalanceConfig, BalanceMethod, update_selection_bias
 from mai1.model.moe.router import Router, Routing, Scores
 from mai1.model.transformer import ModelOutput
@@ -29,13 +29,21 @@ def is_balanced(balance: BalanceConfig, router: Router) -> bool:
     return balance.method is not BalanceMethod.none and factor > 0 and router.top_k < len(router.weight)
 
 
-def balance_problems(router: Router, balance: BalanceConfig, world: World, *, seed: int) -> list[str]:
-    """What is wrong with the balancing of one layer; its router is left as it was. Every rank must call this."""
+def totals_of_probe(balance: BalanceConfig, world: World, *, device: torch.device) -> StepTotals:
+    """Totals of a step in which every rank has the probe as one row. Every rank must call this."""
+    counts = count_totals([_probe_row(device)], counted=balance.counted, num_mtp_layers=0)
+    return as_totals(sum_over_ranks(counts, world))
+
+
+def balance_problems(
+    router: Router, balance: BalanceConfig, world: World, *, totals: StepTotals, seed: int
+) -> list[str]:
+    """What is wrong with the balancing of one layer; its router is left as it was. `totals` are those of the probe."""
     probe_ND = torch.randn(NUM_TOKENS, router.weight.shape[1], generator=torch.Generator().manual_seed(seed))
     probe_ND = probe_ND.to(router.weight.device)
     if balance.method is BalanceMethod.bias:
         return _bias_problems(router, probe_ND, rate=balance.bias_rate)
-    return _loss_problems(router, probe_ND, balance, world, seed=seed)
+    return _loss_problems(router, probe_ND, balance, world, totals=totals, seed=seed)
 
 
 @torch.no_grad()
@@ -70,7 +78,7 @@ def _bias_problems(router: Router, probe_ND: torch.Tensor, *, rate: float) -> li
 
 
 def _loss_problems(
-    router: Router, probe_ND: torch.Tensor, balance: BalanceConfig, world: World, *, seed: int
+    router: Router, probe_ND: torch.Tensor, balance: BalanceConfig, world: World, *, totals: StepTotals, seed: int
 ) -> list[str]:
     """Loss and gradient, as training computes them, against the loss's definition in fp64 and its finite difference."""
     num_experts, dtype = len(router.weight), router.weight.dtype
@@ -80,7 +88,7 @@ def _loss_problems(
     last_load_E = torch.arange(1, num_experts + 1, device=probe_ND.device)
 
     routing = router(probe_ND)
-    losses = _losses(routing, balance, world, last_load_E=last_load_E)
+    losses = _losses(routing, balance, totals=totals, last_load_E=last_load_E)
     if not losses.total.requires_grad:
         return [f"no gradient of balance.method={balance.method.value} reaches router.weight: nothing is evened out"]
     [grad_ED] = torch.autograd.grad(losses.total, router.weight)
@@ -106,10 +114,22 @@ def _loss_problems(
     return problems
 
 
-def _losses(routing: Routing, balance: BalanceConfig, world: World, *, last_load_E: torch.Tensor) -> Losses:
+def _losses(routing: Routing, balance: BalanceConfig, *, totals: StepTotals, last_load_E: torch.Tensor) -> Losses:
     """The losses of a step in which every rank has one row of the probe, with nothing but balancing in them."""
-    zeros_BT = torch.zeros(1, NUM_TOKENS, dtype=torch.int64, device=last_load_E.device)
-    batch = Batch(
+    hidden_BTD = torch.zeros(1, NUM_TOKENS, 1, device=last_load_E.device)
+    return compute_losses(
+        ModelOutput(hidden_BTD, hidden_BTD[0, :2], {0: routing}),
+        _probe_row(last_load_E.device),
+        loss=LossConfig(),
+        balance=replace(balance, z_loss_weight=0.0),
+        totals=totals,
+        last_load_LE=last_load_E[None],
+    )
+
+
+def _probe_row(device: torch.device) -> Batch:
+    zeros_BT = torch.zeros(1, NUM_TOKENS, dtype=torch.int64, device=device)
+    return Batch(
         tokens_BT=zeros_BT,
         targets_BT=zeros_BT,
         positions_BT=zeros_BT,
@@ -118,16 +138,6 @@ def _losses(routing: Routing, balance: BalanceConfig, world: World, *, last_load
         sources_BT=zeros_BT,
         samples_B=zeros_BT[:, 0],
         is_packed=False,
-    )
-    totals = as_totals(sum_over_ranks(count_totals([batch], counted=balance.counted, num_mtp_layers=0), world))
-    hidden_BTD = torch.zeros(1, NUM_TOKENS, 1, device=zeros_BT.device)
-    return compute_losses(
-        ModelOutput(hidden_BTD, hidden_BTD[0, :2], {0: routing}),
-        batch,
-        loss=LossConfig(),
-        balance=replace(balance, z_loss_weight=0.0),
-        totals=totals,
-        last_load_LE=last_load_E[None],
     )
 
 

@@ -105,10 +105,10 @@ def _relative_difference(got: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 @torch.no_grad()
-def copy_problems(model: MoETransformer, world: World) -> list[str]:
+def copy_problems(model: MoETransformer, world: World, *, num_stages: int = 1) -> list[str]:
     """Experts of a layer that are equal, experts that no rank has, and replicas that differ; none when all is well.
 
-    Every weight this rank holds is read once, and ranks compare digests.
+    Every weight this rank holds is read once, and ranks of a pipeline stage compare digests.
     """
     layers = model.moe_layers()
     of_experts = {id(parameter) for layer in layers.values() for parameter in layer.experts.parameters()}
@@ -117,22 +117,31 @@ def copy_problems(model: MoETransformer, world: World) -> list[str]:
     experts = [_expert_digests(layer) for layer in layers.values()]
     first = next(iter(layers.values())).experts.first_expert
     mine = torch.cat([experts[0].new_tensor([first]), *shared.values(), *experts])
-    of_ranks = gather_tensor(mine, world).tolist()
-    problems = []
+    of_ranks = _of_stage(mine, world, num_stages=num_stages)
+    first_rank, problems = min(of_ranks), []
     for place, name in enumerate(shared, start=1):
-        if others := [rank for rank, found in enumerate(of_ranks) if found[place] != of_ranks[0][place]]:
-            problems.append(f"{name} of rank {others[0]} is not that of rank 0, though both are replicas")
+        if others := [rank for rank, found in of_ranks.items() if found[place] != of_ranks[first_rank][place]]:
+            problems.append(f"{name} of rank {others[0]} is not that of rank {first_rank}, though both are replicas")
     start = 1 + len(shared)
     for (number, layer), digests in zip(layers.items(), experts, strict=True):
         ends = start + len(digests)
         held = [
             (found[0] + local, rank, digest)
-            for rank, found in enumerate(of_ranks)
+            for rank, found in of_ranks.items()
             for local, digest in enumerate(found[start:ends])
         ]
         problems += [f"layer {number}: {text}" for text in _expert_problems(held, num_experts=len(layer.router.weight))]
         start = ends
     return problems
+
+
+def _of_stage(mine: torch.Tensor, world: World, *, num_stages: int) -> dict[int, list[int]]:
+    """What each rank of this one's pipeline stage has, by rank; stages have lists of different lengths."""
+    longest = int(gather_tensor(mine.new_tensor([len(mine)]), world).max())
+    of_ranks = gather_tensor(F.pad(mine, (0, longest - len(mine))), world).tolist()
+    num_ranks = world.size // num_stages
+    first = world.rank // num_ranks * num_ranks
+    return {rank: of_ranks[rank] for rank in range(first, first + num_ranks)}
 
 
 def _expert_problems(held: list[tuple[int, int, int]], *, num_experts: int) -> list[str]:

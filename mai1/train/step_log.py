@@ -4,7 +4,7 @@ Legend: L MoE layers, E experts.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -12,9 +12,8 @@ from tqdm import tqdm
 
 from mai1.checkpoint.checkpoint import TrainerState
 from mai1.evaluate.heldout import SourceLoss
-from mai1.model.moe.router import Router
 from mai1.train.alarms import AlarmConfig, AlarmWatch
-from mai1.train.expert_figures import RouterDrift, StepChoices, choice_figures, layer_records
+from mai1.train.expert_figures import DriftFigures, StepChoices, choice_figures, layer_records
 from mai1.train.metrics import MetricsLog
 from mai1.train.rerun import BadStep
 from mai1.train.rollback import Rollback
@@ -46,32 +45,33 @@ class StepFigures:
 
 
 class StepLog:
-    """Turns figures into records; it remembers where the routers stood and which alarms were said."""
+    """Turns figures into records; it remembers which alarms were said."""
 
     def __init__(
         self,
         metrics: MetricsLog,
-        routers: dict[int, Router],
+        layers: Iterable[int],
         *,
         alarms: AlarmConfig,
         source_names: list[str],
         expert_parallel: int,
     ) -> None:
-        self.metrics, self.alarms, self.drift = metrics, AlarmWatch(alarms), RouterDrift(routers.values())
+        self.metrics, self.alarms = metrics, AlarmWatch(alarms)
         self._slow_ranks: set[int] = set()
-        self._layers, self._source_names, self._expert_parallel = list(routers), source_names, expert_parallel
+        self._layers, self._source_names, self._expert_parallel = list(layers), source_names, expert_parallel
 
     def write(
         self,
         figures: StepFigures,
         state: TrainerState,
         *,
+        drifts: list[DriftFigures],
         speed: dict,
         bar: tqdm,
         stragglers: Sequence[Straggler] = (),
     ) -> None:
         """The record of the state's last step."""
-        layers = self._layer_records(figures)
+        layers = self._layer_records(figures, drifts)
         news = self.alarms.check(state.step, layers)
         for message in news.messages + self._straggler_news(state.step, stragglers):
             self._say(message)
@@ -130,7 +130,6 @@ class StepLog:
         undone = self.metrics.rewind(rollback.state.step)
         kept = [record for record in undone if record.get("kind") in ("skipped", "fault", "rollback")]
         self.metrics.write(rollback.record() | {"undone": kept})
-        self.drift.restart()
 
     def _say(self, message: str) -> None:
         tqdm.write(message, file=sys.stderr)
@@ -141,13 +140,13 @@ class StepLog:
         before, self._slow_ranks = self._slow_ranks, {straggler.rank for straggler in stragglers}
         return [f"step {step}: ALARM: {straggler}" for straggler in stragglers if straggler.rank not in before]
 
-    def _layer_records(self, figures: StepFigures) -> dict[str, dict]:
+    def _layer_records(self, figures: StepFigures, drifts: list[DriftFigures]) -> dict[str, dict]:
         choices = None
         if figures.choices is not None:
             choices = choice_figures(
                 figures.choices, source_names=self._source_names, expert_parallel=self._expert_parallel
             )
-        return layer_records(self._layers, figures.tokens_per_expert_LE, drifts=self.drift.measure(), choices=choices)
+        return layer_records(self._layers, figures.tokens_per_expert_LE, drifts=drifts, choices=choices)
 
 
 def progress_bar(steps: int, first: int, *, disable: bool) -> tqdm:

@@ -3,23 +3,23 @@
 Legend: L MoE layers, E experts.
 """
 
-from collections.abc import Iterable
-
 import torch
 
 from mai1.dist import World, sum_over_ranks, sum_tensor_over_ranks
 from mai1.loss import Losses
 from mai1.model.moe.router import Routing
+from mai1.model.transformer import ModelConfig
 
 
 class StepSums:
     """Losses and expert loads of a step in the making."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, model: ModelConfig, world: World) -> None:
+        self._model, self._world = model, world
         self._parts = torch.zeros(5, dtype=torch.float64, device=world.device)
-        self.tokens_per_expert_LE: torch.Tensor | int = 0
-        """Choices each expert got; after `finish` those of all ranks."""
+        shape_LE = (len(model.moe_layers), model.moe.num_experts)
+        self.tokens_per_expert_LE = torch.zeros(shape_LE, dtype=torch.int64, device=world.device)
+        """Choices each expert of the whole model got; after `finish` those of all ranks."""
         self.means: list[float] = []
         """After `finish`: total loss, cross-entropy, further tokens' loss, router z-loss, balancing loss."""
         self.grad_norm = 0.0
@@ -34,11 +34,12 @@ class StepSums:
         """The step's mean total loss, after `finish`."""
         return self.means[0]
 
-    def add(self, losses: Losses, routings: Iterable[Routing]) -> None:
+    def add(self, losses: Losses, routings: dict[int, Routing]) -> None:
         """Count one microbatch; nothing waits for the device."""
         parts = (losses.total, losses.language, losses.mtp, losses.router_z, losses.balance)
         self._parts += torch.stack([part.detach() for part in parts])
-        self.tokens_per_expert_LE += torch.stack([routing.tokens_per_expert_E for routing in routings])
+        counts_LE = torch.stack([routing.tokens_per_expert_E for routing in routings.values()])
+        self.tokens_per_expert_LE[self._model.places_of(routings)] += counts_LE
 
     def finish(self, grad_norm: float, *, is_asked_to_stop: bool, has_save_failed: bool) -> None:
         """Add up over all ranks; every rank must call this once, after its last microbatch."""

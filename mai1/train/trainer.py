@@ -23,7 +23,7 @@ from mai1.evaluate.heldout import heldout_losses, mean_loss
 from mai1.loss import LossConfig, StepTotals, as_totals, compute_losses, count_totals, counted_tokens
 from mai1.model.moe.balance import BalanceConfig, BalanceMethod, update_selection_bias
 from mai1.optim.adamw import OptimConfig
-from mai1.train.expert_figures import ChoiceCounter
+from mai1.train.expert_figures import ChoiceCounter, RouterDrift, StepChoices, drifts_of_all
 from mai1.train.guard import Guard, GuardConfig, Reason
 from mai1.train.metrics import Speed
 from mai1.train.replicas import replicas_of
@@ -99,6 +99,8 @@ class Trainer:
     guard: Guard = field(default_factory=lambda: Guard(GuardConfig()))
 
     def __post_init__(self) -> None:
+        layers = self.engine.model.moe_layers().values() if self.engine.place.is_first_of_stage else ()
+        self.drift = RouterDrift(layer.router for layer in layers)
         self.probe = Probe(self.engine.model)
         self.saver = Saver(self.checkpoint_folder, self.engine, self.checkpoints, files=self.files)
 
@@ -129,10 +131,11 @@ class Trainer:
                     self._roll_back(bar)
                     is_stopping = False  # who asked to stop asks again after the next step, which can be saved
                     continue
-                if self.log is not None and figures.is_applied and (is_logged or is_last):
-                    self.log.write(
-                        figures, self.state, speed=self.speed.read(self.state.tokens), bar=bar, stragglers=stragglers
-                    )
+                if figures.is_applied and (is_logged or is_last):
+                    drifts = drifts_of_all(self.drift.measure(), self.world)
+                    speed = self.speed.read(self.state.tokens)
+                    if self.log is not None:
+                        self.log.write(figures, self.state, drifts=drifts, speed=speed, bar=bar, stragglers=stragglers)
                 if step % self.config.heldout_every == 0 or step == self.config.steps:
                     self.evaluate()
                 if step % self.checkpoints.every_steps == 0 or is_last:
@@ -161,7 +164,7 @@ class Trainer:
             self._balance_experts(sums.tokens_per_expert_LE)
             self.guard.remember(self.state, loss=sums.loss, grad_norm=sums.grad_norm)
             if attempt.counter is not None:
-                choices = attempt.counter.over_ranks(self.world, expert_parallel=self.expert_parallel)
+                choices = self._choices_of_all(attempt.counter)
         figures = StepFigures(
             *sums.means,
             attempt.update.grad_norm,
@@ -175,11 +178,11 @@ class Trainer:
 
     def _compute(self, batches: list[Batch], totals: StepTotals, *, learning_rate: float, is_logged: bool) -> Attempt:
         """Losses and gradients of a step, applied if the guard agrees; else nothing is left of it."""
-        sums, last_load_LE = StepSums(self.world), self._last_load()
+        sums, last_load_LE = StepSums(self.engine.model.config, self.world), self._last_load()
         counter, refusal = self._choice_counter() if is_logged else None, None
         self.probe.start()
 
-        def losses_of(batch: Batch) -> torch.Tensor:
+        def compute(batch: Batch, x_BTD: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
             batch = batch.to(self.world.device)
             self.probe.begin(batch)
             output = self.engine.model(
@@ -188,15 +191,16 @@ class Trainer:
                 segments_BT=batch.isolating_segments_BT,
                 counted_BT=counted_tokens(batch, self.balance.counted),
                 samples_B=batch.samples_B,
+                x_BTD=x_BTD,
             )
             losses = compute_losses(
                 output, batch, loss=self.loss, balance=self.balance, totals=totals, last_load_LE=last_load_LE
             )
             self.probe.end(losses.total)
-            sums.add(losses, output.routings.values())
+            sums.add(losses, output.routings)
             if counter is not None:
                 counter.add(output.routings.values(), batch.own(batch.sources_BT))
-            return losses.total
+            return output.hidden_BTD, losses.total
 
         def accept(grad_norm: float) -> bool:
             nonlocal refusal
@@ -204,7 +208,7 @@ class Trainer:
             refusal = self.guard.judge(self.state, loss=sums.loss, grad_norm=sums.grad_norm)
             return refusal is None
 
-        update = self.engine.train_batch(batches, losses_of, learning_rate=learning_rate, accept=accept)
+        update = self.engine.train_batch(batches, compute, learning_rate=learning_rate, accept=accept)
         return Attempt(update, sums, counter, refusal)
 
     def _reconsider(self, refused: Attempt, compute: Callable[[], Attempt], *, step: int) -> Attempt:
@@ -236,6 +240,7 @@ class Trainer:
         self.state = rollback.state
         if self.log is not None:
             self.log.go_back(rollback)
+        self.drift.restart()
         self.speed.start(self.state.tokens)
         bar.update(self.state.step - bar.n)
 
@@ -251,6 +256,8 @@ class Trainer:
             world=self.world,
             rows_at_once=self.loader.config.sequences_per_microbatch,
             end_of_text_id=self.loader.end_of_text_id,
+            num_stages=self.engine.place.num_stages,
+            run=self.engine.eval_batch,
         )
         mean = mean_loss(losses)
         self.state.heldout_loss = mean.loss
@@ -263,33 +270,46 @@ class Trainer:
         self.watch.beat(Phase.save, self.state.step)
         paused = time.perf_counter()
         self.saver.save(self.state)
-        if self.log is not None:
-            self.log.drift.restart()
+        self.drift.restart()
         self.speed.pause(time.perf_counter() - paused)
 
     def _choice_counter(self) -> ChoiceCounter:
-        layers = self.engine.model.moe_layers()
-        num_experts = next(iter(layers.values())).router.weight.shape[0]
-        num_sources = len(self.loader.rows.source_names)
+        config = self.engine.model.config
         return ChoiceCounter(
-            num_layers=len(layers), num_sources=num_sources, num_experts=num_experts, device=self.world.device
+            num_layers=len(config.moe_layers),
+            num_sources=len(self.loader.rows.source_names),
+            num_experts=config.moe.num_experts,
+            device=self.world.device,
+            layers_here=self._layers_here,
         )
 
+    def _choices_of_all(self, counter: ChoiceCounter) -> StepChoices:
+        num_stages = self.engine.place.num_stages
+        return counter.over_ranks(self.world, expert_parallel=self.expert_parallel, num_stages=num_stages)
+
+    @property
+    def _layers_here(self) -> slice:
+        """Where the MoE layers of this rank's pipeline stage stand among all."""
+        return self.engine.model.config.places_of(self.engine.model.moe_layers())
+
     def _replicas(self) -> Iterator[Replica]:
-        return replicas_of(self.engine.model, self.world, expert_parallel=self.expert_parallel)
+        stage = self.engine.place.stage
+        return replicas_of(self.engine.model, self.world, expert_parallel=self.expert_parallel, stage=stage)
 
     def _totals(self, batches: list[Batch]) -> StepTotals:
         num_mtp_layers = self.engine.model.config.num_mtp_layers
         counts = count_totals(batches, counted=self.balance.counted, num_mtp_layers=num_mtp_layers)
-        return as_totals(sum_over_ranks(counts, self.world))
+        num_stages = self.engine.place.num_stages  # all of them read the same rows
+        return as_totals([count / num_stages for count in sum_over_ranks(counts, self.world)])
 
     def _last_load(self) -> torch.Tensor | None:
         load = self.state.tokens_per_expert
-        return torch.tensor(load, device=self.world.device) if load else None
+        return torch.tensor(load[self._layers_here], device=self.world.device) if load else None
 
     def _balance_experts(self, tokens_per_expert_LE: torch.Tensor) -> None:
         """Once a step, with the counts of all ranks: move the selection bias, keep the load for the next step's loss."""
         self.state.tokens_per_expert = tokens_per_expert_LE.tolist()
         if self.balance.method is BalanceMethod.bias:
-            for layer, counts_E in zip(self.engine.model.moe_layers().values(), tokens_per_expert_LE, strict=True):
+            layers, here_LE = self.engine.model.moe_layers().values(), tokens_per_expert_LE[self._layers_here]
+            for layer, counts_E in zip(layers, here_LE, strict=True):
                 update_selection_bias(layer.router, counts_E, rate=self.balance.bias_rate)

@@ -49,11 +49,11 @@ class PlainEngine:
         return [t for t in tensor_names(config) if len(t.shape) == 2 and "embedding" not in t.name]
 
     def train_batch(
-        self, batches: list, losses_of: Callable, *, learning_rate: float, accept: Callable[[float], bool]
+        self, batches: list, compute: Callable, *, learning_rate: float, accept: Callable[[float], bool]
     ) -> Update:
         self.model.zero_grad()
         for batch in batches:
-            losses_of(batch).backward()
+            compute(batch, None)[1].backward()
         norm = math.sqrt(sum(weight.grad.square().sum().item() for weight in self.weights.values()))
         is_applied = accept(norm)
         if is_applied:
@@ -183,7 +183,7 @@ def _refuse_one_step(world: World) -> list[tuple[bool, bool]]:
             before = [(f.master.clone(), {k: m.clone() for k, m in f.moments.items()}) for f in engine.fragments()]
             engine.train_batch(
                 trainer.loader.microbatches(2),
-                lambda batch: engine.model(batch.tokens_BT).hidden_BTD.square().mean(),
+                lambda batch, x_BTD: (x_BTD, engine.model(batch.tokens_BT).hidden_BTD.square().mean()),
                 learning_rate=1e-3,
                 accept=lambda grad_norm, verdict=verdict: verdict,
             )

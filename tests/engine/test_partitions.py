@@ -75,15 +75,15 @@ def _refuse_first(world, settings: dict) -> tuple:
         return weights + [tensor for part in parts for tensor in part]
 
     def step(is_accepted: bool) -> bool:
-        def losses_of(batch):
-            return engine.model(batch.tokens_BT).hidden_BTD.square().sum()
+        def compute(batch, x_BTD):
+            return x_BTD, engine.model(batch.tokens_BT).hidden_BTD.square().sum()
 
         def accept(grad_norm: float) -> bool:
             asked.append(grad_norm)
             return is_accepted
 
         batches = trainer.loader.microbatches(0)
-        return engine.train_batch(batches, losses_of, learning_rate=1e-2, accept=accept).is_applied
+        return engine.train_batch(batches, compute, learning_rate=1e-2, accept=accept).is_applied
 
     step(True)
     before, count = state(), engine.optimizer_step()

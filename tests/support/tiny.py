@@ -12,6 +12,7 @@ from mai1.dist import World
 from mai1.engine.ds_config import EngineConfig, Precision
 from mai1.engine.engine import Engine
 from mai1.engine.experts import expert_parallel_group
+from mai1.engine.stages import split_blocks
 from mai1.engine.topology import place_of, sequence_parallel_group
 from mai1.loss import LossConfig
 from mai1.model.attention import AttentionConfig, AttentionKind, QKNorm
@@ -119,8 +120,9 @@ def tiny_trainer(
     optim = optim or OptimConfig(learning_rate=2e-3, warmup_steps=3, clip_norm=0.5)
     transformer = MoETransformer(
         config,
-        expert_group=expert_parallel_group(expert_parallel),
+        expert_group=expert_parallel_group(expert_parallel, num_stages=pipeline_parallel),
         sequence_group=sequence_parallel_group(world, engine_config),
+        blocks=split_blocks(config, pipeline_parallel)[place.stage],
     )
     initialize(transformer, seed=1)
     transformer.set_routing(routing or RoutingConfig(), seed=1)
