@@ -12,6 +12,7 @@ from mai1.checkpoint.verify import verify
 from mai1.engine.ds_config import Precision
 from mai1.model.moe.balance import BalanceConfig, BalanceMethod
 from mai1.model.moe.routing_policy import RoutingConfig
+from mai1.optim.config import Method, OptimConfig
 from mai1.train.trainer import Trainer
 from tests.support.ranks import run_ranks
 from tests.support.tiny import tiny_trainer, train
@@ -22,6 +23,7 @@ GLOBAL = {
 }
 """Each step needs the load of the one before."""
 
+MUON = OptimConfig(method=Method.muon, learning_rate=2e-3, warmup_steps=3, clip_norm=0.5)
 TOPOLOGIES = {  # what a run may be saved and resumed on: number of ranks, settings
     "1 rank": (1, {}),
     "2 ranks, expert parallel": (2, {"expert_parallel": 2}),
@@ -30,6 +32,8 @@ TOPOLOGIES = {  # what a run may be saved and resumed on: number of ranks, setti
     "2 ranks, ZeRO-2, optimizer offloaded": (2, {"offload_optimizer": True}),
     "2 ranks, sequence parallel": (2, {"sequence_parallel": 2}),
     "4 ranks, expert parallel 4, ZeRO-1": (4, {"expert_parallel": 4, "zero_stage": 1}),
+    "2 ranks, ZeRO-3": (2, {"zero_stage": 3}),
+    "4 ranks, expert parallel 2, ZeRO-3": (4, {"expert_parallel": 2, "zero_stage": 3}),
 }
 NAMES = list(TOPOLOGIES)
 """Each resumes what the one before it has saved."""
@@ -86,6 +90,8 @@ def _interrupted_and_not(world, folder: str, settings: dict) -> tuple:
         pytest.param(1, {"precision": Precision.bf16}, id="one rank, bf16 with fp32 masters"),
         pytest.param(2, {"expert_parallel": 2}, id="two ranks, expert parallel"),
         pytest.param(2, {"zero_stage": 1}, id="two ranks, ZeRO-1"),
+        pytest.param(2, {"zero_stage": 3}, id="two ranks, ZeRO-3"),
+        pytest.param(2, {"optim": MUON, "expert_parallel": 2}, id="two ranks, expert parallel, Muon"),
         pytest.param(2, {"sequence_parallel": 2}, id="two ranks, sequence parallel"),
         pytest.param(2, GLOBAL, id="two ranks, last step's load, jitter"),
     ],
@@ -164,6 +170,28 @@ def test_masters_survive_a_change_of_precision_exactly(tmp_path, before, after):
 
 def _is_master(state: dict[str, np.ndarray], name: str) -> bool:
     return np.array_equal(state[name], state[name.removesuffix("|master")])
+
+
+def test_muons_momentum_goes_to_another_topology_exactly(tmp_path):
+    saved = run_ranks(_train_and_save, 2, str(tmp_path), {"optim": MUON, "expert_parallel": 2})
+    loaded = run_ranks(_load_and_train, 1, str(tmp_path), {"optim": MUON})
+    want, have = (logical([state for state, _ in results]) for results in (saved, loaded))
+    assert any(name.endswith("|momentum_buffer") for name in want) and want.keys() == have.keys()
+    assert not [name for name in want if not np.array_equal(want[name], have[name])]
+    assert np.allclose(loaded[0][1], saved[0][1], atol=1e-4, rtol=0)
+
+
+def test_a_run_of_another_optimizer_is_refused_on_every_rank(tmp_path):
+    run_ranks(_train_and_save, 1, str(tmp_path), {"optim": MUON})
+    for message in run_ranks(_refused, 2, str(tmp_path)):
+        assert "optim.method=adamw but" in message and "was trained with optim.method=muon" in message
+
+
+def _refused(world, folder: str) -> str:
+    trainer = tiny_trainer(world, Path(folder) / "other")
+    with pytest.raises(ValueError) as caught:
+        load_checkpoint(Path(folder) / "step_00000005", trainer.engine)
+    return str(caught.value)
 
 
 def test_every_tensor_of_the_model_has_a_place(family_models):
