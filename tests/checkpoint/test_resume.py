@@ -32,7 +32,9 @@ TOPOLOGIES = {  # what a run may be saved and resumed on: number of ranks, setti
     "2 ranks, ZeRO-2, optimizer offloaded": (2, {"offload_optimizer": True}),
     "2 ranks, sequence parallel": (2, {"sequence_parallel": 2}),
     "4 ranks, expert parallel 4, ZeRO-1": (4, {"expert_parallel": 4, "zero_stage": 1}),
+    "2 stages": (2, {"pipeline_parallel": 2, "zero_stage": 1}),
     "2 ranks, ZeRO-3": (2, {"zero_stage": 3}),
+    "2 stages of 2 ranks, expert parallel 2": (4, {"pipeline_parallel": 2, "expert_parallel": 2, "zero_stage": 1}),
     "4 ranks, expert parallel 2, ZeRO-3": (4, {"expert_parallel": 2, "zero_stage": 3}),
 }
 NAMES = list(TOPOLOGIES)
