@@ -38,6 +38,7 @@ from mai1.train.trainer import Trainer
 from mai1.watch.rank_watch import RankWatch
 
 SEQUENCE_LENGTH, VOCABULARY = 512, 8192
+SPEED = {"tokens_per_s": 0.0, "mfu": 0.0}
 
 
 class RandomRows:
@@ -115,7 +116,7 @@ def steps_in_turn(trainer: Trainer, *, rounds: int) -> tuple[list[float], list[f
             figures, _ = trainer.train_step(step, is_logged=is_logged)
             trainer.state.step = step + 1
             if is_logged:
-                trainer.log.write(figures, trainer.state, speed={"tokens_per_s": 0.0, "mfu": 0.0}, bar=bar)
+                trainer.log.write(figures, trainer.state, drifts=trainer.drift.measure(), speed=SPEED, bar=bar)
             seconds[is_logged].append(time.perf_counter() - started)
     return seconds[False][3:], seconds[True][3:]
 
@@ -138,7 +139,8 @@ def time_parts(trainer: Trainer) -> dict[str, float]:
             counter.add(routing, batch.sources_BT)
 
     def write() -> None:
-        trainer.log.write(figures, trainer.state, speed={"tokens_per_s": 0.0, "mfu": 0.0}, bar=tqdm(disable=True))
+        drifts = trainer.drift.measure()
+        trainer.log.write(figures, trainer.state, drifts=drifts, speed=SPEED, bar=tqdm(disable=True))
 
     return {
         "count the choices": median_seconds(count),

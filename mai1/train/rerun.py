@@ -5,7 +5,7 @@ is *persistent*: of the data or the numbers (Megatron-LM's rerun state machine d
 loss and the gradient that reaches the embedding, both before any rank adds up with others: wrong values of nearly every
 part of forward and backward pass through one of them. A fault in a weight's gradient alone, or on the way between ranks, is
 seen in the norm over all ranks only and names no rank. With expert parallelism, rows that a faulty rank's experts computed
-show on the rank that sent them.
+show on the rank that sent them; with pipeline stages, a fault shows on all the ranks that its rows pass.
 
 Legend: R ranks, M microbatches, F figures.
 """

@@ -117,7 +117,13 @@ def _runs(world: World, all_settings: list[dict]) -> list[dict]:
 
 CASES = {
     1: [{"plain": True}, {"zero_stage": 1, "microbatch": 8}, {"zero_stage": 2}],
-    2: [{"zero_stage": 1}, {"zero_stage": 2, "expert_parallel": 2}, {"zero_stage": 3, "offload_optimizer": True}],
+    2: [
+        {"zero_stage": 1},
+        {"zero_stage": 2, "expert_parallel": 2},
+        {"zero_stage": 3, "offload_optimizer": True},
+        {"zero_stage": 2, "sequence_parallel": 2},
+        {"zero_stage": 1, "pipeline_parallel": 2},  # last, because DeepSpeed keeps a pipeline's groups
+    ],
     4: [{"zero_stage": 2}, {"zero_stage": 2, "expert_parallel": 2}, {"zero_stage": 3, "expert_parallel": 2}],
 }
 """By number of ranks."""

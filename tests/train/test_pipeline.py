@@ -3,6 +3,7 @@
 import json
 import math
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from mai1.model.attention import AttentionKind, QKNorm
 from mai1.model.moe.balance import BalanceConfig, BalanceMethod
 from mai1.model.moe.experts import Experts
 from mai1.model.moe.routing_policy import RoutingConfig
-from mai1.optim.config import OptimConfig
+from mai1.optim.config import Method, OptimConfig
 from mai1.train.alarms import AlarmConfig
 from mai1.train.metrics import MetricsLog, WandbConfig
 from mai1.train.selfcheck import self_check
@@ -35,7 +36,7 @@ LATENT = {"kind": AttentionKind.latent, "num_kv_heads": 4, "head_dim": 12, "qk_n
 LATENT |= {"kv_rank": 20, "rope_dim": 8, "value_dim": 16}
 FIVE_LAYERS = tiny_model_config(num_layers=5)
 RUNS = {
-    "bias": {"model": FIVE_LAYERS, "rows": SHORT_ROWS, "balance": BalanceConfig(bias_rate=1e-2)},
+    "muon": {"model": FIVE_LAYERS, "rows": SHORT_ROWS, "optim": replace(OPTIM, method=Method.muon)},
     "losses": {
         "model": tiny_model_config(num_layers=5, attention=LATENT),
         "balance": BalanceConfig(method=BalanceMethod.sequence_loss, loss_weight=0.03, z_loss_weight=1e-2),
@@ -49,8 +50,8 @@ RUNS = {
     },
 }
 TOPOLOGIES = {
-    "two stages of two ranks": ("bias", {"pipeline_parallel": 2, "microbatch": 1}),
-    "more stages than microbatches": ("bias", {"pipeline_parallel": 4, "microbatch": 4}),
+    "two stages of two ranks": ("muon", {"pipeline_parallel": 2, "microbatch": 1}),
+    "more stages than microbatches": ("muon", {"pipeline_parallel": 4, "microbatch": 4}),
     "two stages, experts over two ranks": ("losses", {"pipeline_parallel": 2, "expert_parallel": 2, "microbatch": 1}),
     "two stages of two slices of rows": ("losses", {"pipeline_parallel": 2, "sequence_parallel": 2}),
     "four stages, recomputation": ("losses", {"pipeline_parallel": 4, "recompute": True}),
@@ -65,7 +66,7 @@ def _train(world: World, run: str, topology: dict) -> dict:
     """Figures of every step, held-out loss and weights afterwards; the self-check holds before."""
     num_stages = topology.get("pipeline_parallel", 1)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = tiny_trainer(world, Path(folder), optim=OPTIM, zero_stage=1, **RUNS[run], **topology)
+        trainer = tiny_trainer(world, Path(folder), **{"optim": OPTIM, "zero_stage": 1} | RUNS[run] | topology)
         said = self_check(
             trainer.engine.model, trainer.balance, end_of_text_id=END_OF_TEXT, world=world, num_stages=num_stages
         )
