@@ -18,8 +18,12 @@ def main(arguments: list[str]) -> None:
         return
     config = compose_config("pretrain", PretrainConfig, arguments)
     if config.launch.starts_ranks(os.environ):
+        from mai1.run.stage import check_stage, pretraining_stage
         from mai1.watch.supervisor import supervise
 
+        check_stage(
+            pretraining_stage(config), world_size=config.launch.ranks
+        )  # a mistake is said before any rank starts
         sys.exit(
             supervise(["-m", "mai1", "pretrain", *arguments], config.launch, run_directory=config.run.path, stop=stop)
         )

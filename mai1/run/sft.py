@@ -18,8 +18,10 @@ def main(arguments: list[str]) -> None:
         return
     config = compose_config("sft", SftConfig, arguments)
     if config.launch.starts_ranks(os.environ):
+        from mai1.run.stage import check_stage, tuning_stage
         from mai1.watch.supervisor import supervise
 
+        check_stage(tuning_stage(config), world_size=config.launch.ranks)  # a mistake is said before any rank starts
         sys.exit(supervise(["-m", "mai1", "sft", *arguments], config.launch, run_directory=config.run.path, stop=stop))
     from mai1.run.stage import tuning_stage
     from mai1.run.train import run_stage
