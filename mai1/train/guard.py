@@ -93,9 +93,13 @@ class Guard:
     def refuse_faulty_rank(self) -> None:
         """FaultyRankError, on every rank alike, where there is one."""
         if self.has_faulty_rank:
-            ((rank, host), num), *_ = self._faults.most_common()
+            num = max(self._faults.values())
+            suspects = [
+                f"rank {rank} on {host}" for (rank, host), count in sorted(self._faults.items()) if count == num
+            ]
+            one_of = "one of " if len(suspects) > 1 else ""  # with pipeline stages a fault shows on all that it passes
             raise FaultyRankError(
-                f"rank {rank} on {host} computed {num} steps wrongly that were right when computed again "
+                f"{one_of}{', '.join(suspects)} computed {num} steps wrongly that were right when computed again "
                 f"(guard.max_transient={self.config.max_transient}): its machine is failing. Nothing wrong was learned, and a "
                 "checkpoint is saved: leave the machine out and run the same command again"
             )
