@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,25 +47,29 @@ def run_stage(stage: Stage, stop: StopRequest) -> None:
     check_stage(stage, world_size=int(os.environ.get("WORLD_SIZE", "1")))
     world = start_world(timeout_s=config.engine.timeout_s, check_collectives=config.watch.check_collectives)
     try:
-        watch = RankWatch.start(config.watch, world, logs=config.run.path / "logs")
-        lock = _on_main_rank(world, lambda: _claim(stage))
-        stage.data = check_data(stage.data, config, world)
-        start_deepspeed()
-        trainer = _build_trainer(stage, world, stop, watch)
-        if config.engine.zero_stage < 3:
-            _check_self(stage, trainer.engine.model, world)
-        try:
-            is_done = trainer.fit()
-        finally:
-            trainer.saver.close()
-        watch.beat(Phase.finish, trainer.state.step)
-        if trainer.log is not None:
-            trainer.log.metrics.close()
-        _on_main_rank(world, lambda: _finish(stage, is_done=is_done, step=trainer.state.step))
-        if lock is not None:
-            lock.close()
+        with closing(RankWatch.start(config.watch, world, logs=config.run.path / "logs")) as watch:
+            _train(stage, world, stop, watch)
     finally:
         stop_world()
+
+
+def _train(stage: Stage, world: World, stop: StopRequest, watch: RankWatch) -> None:
+    lock = _on_main_rank(world, lambda: _claim(stage))
+    stage.data = check_data(stage.data, stage.config, world)
+    start_deepspeed()
+    trainer = _build_trainer(stage, world, stop, watch)
+    if stage.config.engine.zero_stage < 3:
+        _check_self(stage, trainer.engine.model, world)
+    try:
+        is_done = trainer.fit()
+    finally:
+        trainer.saver.close()
+    watch.beat(Phase.finish, trainer.state.step)
+    if trainer.log is not None:
+        trainer.log.metrics.close()
+    _on_main_rank(world, lambda: _finish(stage, is_done=is_done, step=trainer.state.step))
+    if lock is not None:
+        lock.close()
 
 
 def _on_main_rank(world: World, action: Callable[[], T]) -> T | None:

@@ -18,6 +18,7 @@ class Phase(IntEnum):
     evaluate = 2
     save = 3
     finish = 4
+    over = 5  # the run is; the process may do other things
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mai1.watch.heartbeat import Heartbeat
+from mai1.watch.heartbeat import Heartbeat, Phase
 from mai1.watch.incident import PAGE, Finding, write_finding, write_page
 
 HEARTBEAT, STACKS, COLLECTIVES = "heartbeat", "stacks.txt", "collectives.json"
@@ -55,7 +55,7 @@ class Monitor:
         self.idle_s = 0.0
 
     def run(self) -> None:
-        """Return when the rank is gone, by itself or because it was stuck."""
+        """Return when the run is over, or the rank gone, by itself or because it was stuck."""
         last, asleep_since = None, time.monotonic()
         while self._trainer_is_there():
             self._stop_an_orphan()
@@ -63,6 +63,8 @@ class Monitor:
             # after Ctrl-Z or a suspended machine the monitor, too, slept: that is nobody's fault
             self.idle_s += min(now - asleep_since, 2 * self.settings.poll_s)
             asleep_since = now
+            if beat.phase is Phase.over:
+                return
             if beat != last:
                 last, self.idle_s = beat, 0.0
             if self.idle_s > self.settings.patience_s[beat.phase] or self.incident.exists():

@@ -34,6 +34,10 @@ class RankWatch:
         """The rank is alive, in this phase, with so many steps done."""
         self._heartbeat.beat(phase, step)
 
+    def close(self) -> None:
+        """The run is over: the monitor ends, also where the process goes on."""
+        self.beat(Phase.over, 0)
+
     @contextmanager
     def timed(self, *, is_measured: bool) -> Iterator[None]:
         """Around a step: with `is_measured`, how long it takes without waiting for other ranks."""

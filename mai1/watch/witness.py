@@ -74,3 +74,4 @@ def _answer(monitor: subprocess.Popen, folder: Path) -> None:
         fresh = folder / f"{COLLECTIVES}.new"
         fresh.write_text(json.dumps(calls), encoding="utf-8")
         os.replace(fresh, folder / COLLECTIVES)
+    monitor.wait()

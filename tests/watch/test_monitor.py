@@ -8,6 +8,13 @@ import sys
 import time
 from pathlib import Path
 
+import torch
+
+from mai1.dist import World
+from mai1.watch.config import WatchConfig
+from mai1.watch.rank_watch import RankWatch
+
+ALONE = World(0, 1, 0, torch.device("cpu"))
 ROOT = Path(__file__).parents[2]
 
 
@@ -40,6 +47,15 @@ def monitors_of(folder: Path) -> list[int]:
         if b"mai1.watch.monitor" in command and str(folder).encode() in command:
             found.append(int(path.parent.name))
     return found
+
+
+def test_the_monitor_of_a_run_that_is_over_ends_though_the_process_goes_on(tmp_path):
+    watch = RankWatch.start(WatchConfig(stuck_after_s=1.0, pause_after_s=1.0), ALONE, logs=tmp_path / "logs")
+    wait_for(lambda: monitors_of(tmp_path), 10)
+    watch.close()
+    wait_for(lambda: not monitors_of(tmp_path), 10)
+    time.sleep(1.5)  # longer than its patience: this process is still there to say so
+    assert not (tmp_path / "logs").exists()
 
 
 def wait_for(condition, timeout_s: float) -> None:
