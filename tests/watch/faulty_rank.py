@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from mai1.dist import start_world
+from mai1.dist import start_world, stop_world
 from mai1.watch.config import WatchConfig
 from mai1.watch.heartbeat import Phase
 from mai1.watch.witness import start_monitor
@@ -54,6 +54,7 @@ def main(fault: str, folder: Path) -> None:
             dist.all_reduce(value)
         heartbeat.beat(Phase.train, step)
         if fault == "none" and step == 20:
+            stop_world()
             return
         time.sleep(0.02)
 
