@@ -107,8 +107,7 @@ class Engine:
             accumulation=accumulation,
             world_size=world.size,
             clip_norm=optim.clip_norm,
-            prefetches=model.config.num_mtp_layers
-            == 0,  # evaluation leaves those layers out, and would find them under way
+            prefetches=not model.config.num_mtp_layers,  # evaluation leaves those out, and would find them under way
         )
         optimizer = Muon(groups, optim) if optim.method is Method.muon else build_adamw(groups, optim)
         shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
@@ -215,11 +214,6 @@ class Engine:
             state["step"] = torch.tensor(float(step), device=flat.device)
             for key in moments_of(members.settings):
                 state[key] = torch.zeros_like(flat)
-
-    def copy_weights_to_master(self) -> None:
-        """After weights were filled from a model: make them the masters."""
-        for name, parameter in self.model.named_parameters():
-            self.assign(name, parameter.detach())
 
     def copy_master_to_weights(self) -> None:
         """After masters were filled from a checkpoint: round them to the weights this rank computes with."""
