@@ -112,11 +112,6 @@ def gather_tensor(tensor: torch.Tensor, world: World) -> torch.Tensor:
     return torch.stack(parts)
 
 
-def any_rank(claim: bool, world: World) -> bool:
-    """True on every rank when the claim holds on at least one."""
-    return sum_over_ranks([float(claim)], world)[0] > 0
-
-
 def gather_json(value: object, world: World) -> list:
     """Every rank's JSON value, on every rank, in rank order."""
     if world.size == 1:

@@ -215,10 +215,6 @@ class Engine:
             for key in moments_of(members.settings):
                 state[key] = torch.zeros_like(flat)
 
-    def copy_master_to_weights(self) -> None:
-        """After masters were filled from a checkpoint: round them to the weights this rank computes with."""
-        self._partitions.masters_to_weights()
-
     def _state_of(self, flat: torch.Tensor) -> dict:
         return self._deepspeed.optimizer.optimizer.state[flat]
 

@@ -62,9 +62,6 @@ class Partitions(Protocol):
     def assign(self, name: str, value: torch.Tensor) -> None:
         """Make `value`, of the parameter's whole shape, its weights and this rank's part of the masters."""
 
-    def masters_to_weights(self) -> None:
-        """Round this rank's masters to the weights it computes with; the other ranks' parts come with their own call."""
-
     def gather_kept(self) -> None:
         """Make the parameters that are whole between uses so again; every rank must call."""
 
@@ -106,13 +103,6 @@ class SlicedPartitions:
         if mapping is not None:  # not from the weights, which are rounded
             part = mapping.lp_fragment_address
             mapping.hp_fragment.copy_(value.flatten()[part.start : part.start + part.numel])
-
-    @torch.no_grad()
-    def masters_to_weights(self) -> None:
-        """See `Partitions`."""
-        for parameter in self._parameters.values():
-            if parameter._hp_mapping is not None:
-                parameter._hp_mapping.update_lp()
 
     def gather_kept(self) -> None:
         """See `Partitions`: all are, always."""
@@ -162,13 +152,6 @@ class ShardedPartitions:
             self.flats[owned.partition][owned.offset : owned.offset + numel].copy_(mine)
         if parameter.ds_status is AVAILABLE:
             parameter.data.copy_(value.view(parameter.ds_shape))
-
-    @torch.no_grad()
-    def masters_to_weights(self) -> None:
-        """See `Partitions`."""
-        for weights, masters in zip(self._optimizer.fp16_partitioned_groups_flat, self.flats, strict=True):
-            weights.copy_(masters)
-        self.gather_kept()
 
     def gather_kept(self) -> None:
         """See `Partitions`."""
