@@ -1,0 +1,1 @@
+"""Stages of curation: each makes outcomes of documents, from its own configuration alone."""
