@@ -1,0 +1,1 @@
+"""Which documents and passages say again what others said: exact copies, near copies, repeated passages."""
