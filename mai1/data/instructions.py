@@ -1,12 +1,13 @@
-"""Conversations from files people have: messages, alpaca, prompt/completion and question/answer, as .jsonl or .json.
+"""Conversations from files people have, .jsonl or .json, in any of the shapes of `conversation_shapes.py`.
 
-A .json file holds a list of conversations or just one; messages may also stand in a bare list. Everything becomes a list
-of `{"role", "content"}` messages; what cannot is refused with its place in the file.
+A .json file holds a list of conversations or just one. What is no conversation is refused with its place in the file.
 """
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+
+from mai1.data.conversation_shapes import is_message, to_messages
 
 MAX_LINE_BYTES = 16 * 2**20
 MAX_FILE_BYTES = 2**30
@@ -23,7 +24,7 @@ def read_with_sources(path: Path) -> list[tuple[list[dict], str]]:
     if not path.is_file():
         raise ValueError(f"{path} is no file: name a .jsonl or .json file of conversations")
     conversations = []
-    for where, record in _records(path):
+    for where, record in read_records(path):
         try:
             conversations.append((to_messages(record), _source(record) or path.stem))
         except ValueError as error:
@@ -33,45 +34,21 @@ def read_with_sources(path: Path) -> list[tuple[list[dict], str]]:
     return conversations
 
 
-def to_messages(record: object) -> list[dict]:
-    """One record of any of the shapes as messages."""
-    if isinstance(record, list):
-        return [_message(message) for message in _list(record)]
-    if not isinstance(record, dict):
-        raise ValueError("a conversation must be a JSON object with messages, instruction/output or prompt/completion")
-    if "messages" in record:
-        return [_message(message) for message in _list(record["messages"])]
-    if "instruction" in record and "output" in record:  # alpaca
-        question = _text(record, "instruction")
-        if record.get("input"):
-            question += "\n\n" + _text(record, "input")
-        return [{"role": "user", "content": question}, {"role": "assistant", "content": _text(record, "output")}]
-    for asked, answered in (("prompt", "completion"), ("question", "answer")):
-        if asked in record and answered in record:
-            return [
-                {"role": "user", "content": _text(record, asked)},
-                {"role": "assistant", "content": _text(record, answered)},
-            ]
-    raise ValueError(
-        f"fields {', '.join(record) or '(none)'} are none of messages, instruction/output, prompt/completion, "
-        "question/answer"
-    )
-
-
 def _source(record: object) -> str:
     """What a record says of where it comes from; empty when it says nothing."""
     source = record.get("source") if isinstance(record, dict) else None
     return source if isinstance(source, str) else ""
 
 
-def _records(path: Path) -> Iterator[tuple[str, object]]:
+def read_records(path: Path) -> Iterator[tuple[str, object]]:
+    """Every record with its place in the file; ValueError for what is no JSON."""
     if path.suffix == ".json":
         if (size := path.stat().st_size) > MAX_FILE_BYTES:
             raise ValueError(
                 f"{path} has {size} bytes, more than {MAX_FILE_BYTES}: use .jsonl, one conversation a line"
             )
         content = _parse(_decode(path.read_bytes(), str(path)), str(path))
-        if not isinstance(content, list) or _is_message(content[0] if content else None):
+        if not isinstance(content, list) or is_message(content[0] if content else None):
             yield str(path), content
             return
         for number, record in enumerate(content, start=1):
@@ -98,26 +75,3 @@ def _parse(text: str, where: str) -> object:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{where} is not JSON ({error}): correct it; .jsonl has one object a line") from None
-
-
-def _list(value: object) -> list:
-    if not isinstance(value, list) or not value:
-        found = "an empty one" if value == [] else type(value).__name__
-        raise ValueError(f"a non-empty JSON list is needed, not {found}")
-    return value
-
-
-def _is_message(value: object) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("role"), str)
-
-
-def _message(message: object) -> dict:
-    if not _is_message(message):
-        raise ValueError("every message needs a role")
-    return {"role": message["role"], "content": _text(message, "content")}
-
-
-def _text(record: dict, field: str) -> str:
-    if not isinstance(record.get(field), str):
-        raise ValueError(f"{field} must be a string, not {type(record.get(field)).__name__}")
-    return record[field]

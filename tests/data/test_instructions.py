@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from mai1.data import instructions
-from mai1.data.instructions import read_conversations, read_with_sources, to_messages
+from mai1.data.conversation_shapes import to_messages
+from mai1.data.instructions import read_conversations, read_with_sources
 
 ASK, ANSWER = {"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}
 
@@ -58,7 +59,7 @@ def test_the_input_of_alpaca_follows_the_instruction():
         (
             "c.jsonl",
             '{"prompt": "a"}',
-            "c.jsonl:1: fields prompt are none of messages, instruction/output, prompt/completion",
+            "c.jsonl:1: fields prompt are none of messages, conversations, instruction/output, prompt/completion",
         ),
         ("c.jsonl", '{"prompt": "a", "completion": 3}', "c.jsonl:1: completion must be a string, not int"),
         ("c.jsonl", '{"instruction": null, "output": "b"}', "instruction must be a string, not NoneType"),
