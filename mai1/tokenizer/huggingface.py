@@ -1,5 +1,7 @@
 """The tokenizer as Hugging Face files: plain JSON, loaded by AutoTokenizer without custom code, with the same ids.
 
+A byte-level BPE is written as it is saved: its own file is a Hugging Face file already. Of a SentencePiece model:
+
 Why the ids are equal. SentencePiece repeatedly merges the adjacent pair whose joined piece scores best, leftmost first,
 and does not care how the piece is divided between the two. Hugging Face ranks each (left, right) pair on its own, so
 listing every division of a piece would rank some above others and give other ids on runs such as `=======`. But
@@ -14,8 +16,11 @@ inside chat messages unless apply_chat_template is called with sanitize_control_
 import json
 from pathlib import Path
 
+from mai1.tokenizer.byte_bpe import ByteBpeModel
+from mai1.tokenizer.byte_bpe_file import BYTE_BPE_FILE, added_token, to_json
 from mai1.tokenizer.chat import CHAT_TEMPLATE
-from mai1.tokenizer.tokenizer import SPACE, Tokenizer
+from mai1.tokenizer.sentencepiece_model import SPACE
+from mai1.tokenizer.tokenizer import Tokenizer
 from mai1.tokenizer.vocabulary import END_OF_MESSAGE, END_OF_TEXT, PAD
 
 UNKNOWN = "<unk>"
@@ -24,7 +29,9 @@ UNKNOWN = "<unk>"
 def write_huggingface_files(tokenizer: Tokenizer, directory: Path) -> None:
     """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja."""
     Path(directory).mkdir(parents=True, exist_ok=True)
-    special = {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT, "pad_token": PAD, "unk_token": UNKNOWN}
+    is_byte_bpe = isinstance(tokenizer.model, ByteBpeModel)
+    special = {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT, "pad_token": PAD}
+    special |= {} if is_byte_bpe else {"unk_token": UNKNOWN}
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         **special,
@@ -35,20 +42,25 @@ def write_huggingface_files(tokenizer: Tokenizer, directory: Path) -> None:
         "model_max_length": 1 << 30,
     }
     assert END_OF_MESSAGE in tokenizer.vocabulary.control
-    _write_json(Path(directory) / "tokenizer.json", _tokenizer_json(tokenizer))
-    _write_json(Path(directory) / "tokenizer_config.json", settings)
-    _write_json(Path(directory) / "special_tokens_map.json", special)
-    (Path(directory) / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8", newline="\n")
+    text = (
+        to_json(tokenizer.model, tokenizer.vocabulary.control)
+        if is_byte_bpe
+        else _as_text(_sentencepiece_json(tokenizer))
+    )
+    _write(Path(directory) / BYTE_BPE_FILE, text)
+    _write(Path(directory) / "tokenizer_config.json", _as_text(settings))
+    _write(Path(directory) / "special_tokens_map.json", _as_text(special))
+    _write(Path(directory) / "chat_template.jinja", CHAT_TEMPLATE)
 
 
-def _tokenizer_json(tokenizer: Tokenizer) -> dict:
+def _sentencepiece_json(tokenizer: Tokenizer) -> dict:
     pieces = [(piece.replace(SPACE, " "), score) for piece, score in tokenizer.pieces()]
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [_added_token(0, UNKNOWN)]
-        + [_added_token(tokenizer.vocabulary.control_id(name), name) for name in tokenizer.vocabulary.control],
+        "added_tokens": [added_token(0, UNKNOWN)]
+        + [added_token(tokenizer.vocabulary.control_id(name), name) for name in tokenizer.vocabulary.control],
         "normalizer": None,
         "pre_tokenizer": None,
         "post_processor": None,
@@ -95,17 +107,9 @@ def _is_fixed(piece: str) -> bool:
     return piece == UNKNOWN or (len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"))
 
 
-def _added_token(token_id: int, content: str) -> dict:
-    return {
-        "id": token_id,
-        "content": content,
-        "single_word": False,
-        "lstrip": False,
-        "rstrip": False,
-        "normalized": False,
-        "special": True,
-    }
+def _as_text(value: dict) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
 
 
-def _write_json(path: Path, value: dict) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", newline="\n")
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")

@@ -1,6 +1,6 @@
 """The id space of a model: which ids are text, which are control tokens, which are kept free for later.
 
-Text comes first and its ids are exactly the SentencePiece ids, so no raw text can ever produce a control id.
+Text comes first and its ids are exactly those of the model that cuts it, so no raw text can ever produce a control id.
 """
 
 import json
@@ -34,7 +34,7 @@ class Vocabulary:
     """Spans of ids, in this order: text, control, reserved, padding."""
 
     text_size: int
-    """SentencePiece ids: [0, text_size)."""
+    """Ids of the model that cuts text: [0, text_size)."""
 
     control: tuple[str, ...]
     """Names of the control tokens, in the order of their ids."""

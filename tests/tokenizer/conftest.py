@@ -6,6 +6,7 @@ import pytest
 
 from mai1.tokenizer.tokenizer import Tokenizer
 from mai1.tokenizer.training import TokenizerConfig, TokenizerKind, train_tokenizer
+from mai1.tokenizer.words import Digits
 
 NASTY = [
     "",
@@ -54,7 +55,18 @@ def char(real_texts: list[str]) -> Tokenizer:
     return train_tokenizer(iter(real_texts[:40]), TokenizerConfig(kind=TokenizerKind.char, vocab_size=1000))
 
 
-@pytest.fixture(scope="session", params=["bpe", "char"])
+@pytest.fixture(scope="session")
+def byte_bpe(real_texts: list[str]) -> Tokenizer:
+    return train_tokenizer(iter(real_texts), TokenizerConfig(kind=TokenizerKind.byte_bpe, vocab_size=2000))
+
+
+@pytest.fixture(scope="session")
+def single_digits(real_texts: list[str]) -> Tokenizer:
+    config = TokenizerConfig(kind=TokenizerKind.byte_bpe, vocab_size=700, digits=Digits.single)
+    return train_tokenizer(iter(real_texts[:60]), config)
+
+
+@pytest.fixture(scope="session", params=["bpe", "char", "byte_bpe", "single_digits"])
 def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
     return request.getfixturevalue(request.param)
 
