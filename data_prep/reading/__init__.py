@@ -1,0 +1,1 @@
+"""The first step of preparation: sources are cut into slices, and slices are read as documents, whatever is wrong with them."""
