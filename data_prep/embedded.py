@@ -15,13 +15,11 @@ import re
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from data_prep.docstrings import docstring_document
-from data_prep.sources import Document
+from data_prep.document import Document
 from data_prep.splitting import uniform
-from data_prep.workers import Workers
 
 PREFIX = "embedded:"
 KINDS = ("docs", "docstrings", "code", "prose")
@@ -45,7 +43,6 @@ PACKAGES = (
 )
 """Packages with good docstrings; those that are not installed are left out. transformers repeats itself too much."""
 
-FILES_PER_TASK = 24
 SKIPPED_PARTS = {"test", "tests", "testing", "idlelib", "lib2to3", "site-packages", "dist-packages", "_vendor"}
 PROSE_NAME = re.compile(r"(?i)(METADATA|LICEN[CS]E|COPYING|NOTICE|AUTHORS|README|CHANGE|HISTORY).*|.*\.(md|rst)")
 SHARE_OF_TEXT = {"docs": 0.9, "docstrings": 0.18, "code": 1.0, "prose": 0.9}
@@ -61,41 +58,15 @@ class EmbeddedFile:
     size: int
 
 
-@dataclass(slots=True)
-class EmbeddedSource:
-    """One kind of embedded text; files come in a hashed order."""
-
-    kind: str
-    files: list[EmbeddedFile]
-    is_shuffled: bool
-    estimated_bytes: int
-
-    @classmethod
-    def find(cls, name: str, kind: str, *, seed: int) -> "EmbeddedSource":
-        """List the files of a kind; ValueError for an unknown kind or when this Python comes without them."""
-        if kind not in KINDS:
-            choices = ", ".join(PREFIX + k for k in KINDS)
-            raise ValueError(f"prepare.sources.{name}.path={PREFIX}{kind} must be one of {choices}")
-        files = list({file.path: file for file in _list_files(kind)}.values())
-        if not files:
-            raise ValueError(f"prepare.sources.{name}.path={PREFIX}{kind} found no files in this Python: leave it out")
-        files.sort(key=lambda file: (uniform(file.name.encode(), seed=seed, purpose="order"), str(file.path)))
-        return cls(kind, files, True, int(sum(file.size for file in files) * SHARE_OF_TEXT[kind]))
-
-    def identity(self) -> list[str]:
-        """Name and size of every file: the same wherever the same versions are installed."""
-        return [f"{self.kind} {file.name} {file.size}" for file in self.files]
-
-    def documents(self, workers: Workers) -> Iterator[Document]:
-        """Documents file by file, parsed in the workers."""
-        groups = [self.files[start : start + FILES_PER_TASK] for start in range(0, len(self.files), FILES_PER_TASK)]
-        for documents in workers.map(partial(documents_of_files, kind=self.kind), groups):
-            yield from documents
-
-
-def documents_of_files(files: list[EmbeddedFile], *, kind: str) -> list[Document]:
-    """The documents of some files; runs in a worker."""
-    return [document for file in files for document in documents_of_file(file, kind=kind)]
+def find_files(name: str, kind: str, *, seed: int) -> list[EmbeddedFile]:
+    """The files of a kind in a hashed order; ValueError for an unknown kind or when this Python comes without them."""
+    if kind not in KINDS:
+        choices = ", ".join(PREFIX + k for k in KINDS)
+        raise ValueError(f"prepare.sources.{name}.path={PREFIX}{kind} must be one of {choices}")
+    files = list({file.path: file for file in _list_files(kind)}.values())
+    if not files:
+        raise ValueError(f"prepare.sources.{name}.path={PREFIX}{kind} found no files in this Python: leave it out")
+    return sorted(files, key=lambda file: (uniform(file.name.encode(), seed=seed, purpose="order"), str(file.path)))
 
 
 def documents_of_file(file: EmbeddedFile, *, kind: str) -> list[Document]:

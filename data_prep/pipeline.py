@@ -1,249 +1,280 @@
-"""The stages of `mai1 prepare`: sources -> spools -> tokenizer -> shards -> instruction data, in one directory."""
+"""The phases of `mai1 prepare`, each a list of independent tasks: slices -> curated -> scored -> chosen -> ids -> shards."""
 
-import json
-import re
+import dataclasses
 import shutil
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
-from data_prep.cleaning import Newlines
-from data_prep.collect import Collected, Collector
-from data_prep.embedded import KINDS, PREFIX
-from data_prep.encode import SPLITS, Part, even_sample, write_shards
-from data_prep.filters import FilterConfig
-from data_prep.questions import Pair, pairs_of, write_questions
-from data_prep.sources import Source, SourceConfig
-from data_prep.splitting import Budget, HeldoutKind, choose_heldout, split_tail
-from data_prep.workers import Workers
-from mai1.tokenizer.tokenizer import MODEL_FILE, Tokenizer
-from mai1.tokenizer.training import TokenizerConfig, train_tokenizer
+from data_prep.as_json import to_json
+from data_prep.config import CurateConfig, PrepareConfig, word_lists
+from data_prep.contamination.index import ContaminationIndex
+from data_prep.contamination.stage import ContaminationStage
+from data_prep.curation import INDEX, CurateTask
+from data_prep.dedup.passages import PassageUnit
+from data_prep.encoding import SPLITS, EncodeTask, join_shards, load_tokenizer, parts_of
+from data_prep.engine.start import Engine
+from data_prep.engine.task import Result, Task
+from data_prep.facts import Curated, count_cuts, dropped_of, select_tallies, source_facts
+from data_prep.figures import write_figures
+from data_prep.folders import digests_of, keep_folder
+from data_prep.instruct import InstructPreparation
+from data_prep.questions import Pair, choose_questions, pairs_of
+from data_prep.reading.slices import Slice
+from data_prep.repeats import PassageTask, roles_of_slices
+from data_prep.scoring import ScoreTask, choose_by_score, fit, read_scores
+from data_prep.selection import Selection, Selector
+from data_prep.splitting import HeldoutKind
+from data_prep.store import read_columns
+from mai1.tokenizer.tokenizer import Tokenizer
+from mai1.tokenizer.training import even_sample, train_tokenizer
 
-SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-DOCSTRINGS = f"{PREFIX}docstrings"
+DOCSTRINGS = "embedded:docstrings"
 """The source that questions are made from."""
 
+SPARE = 1.25
+"""A limited source whose slices come in a hashed order is read until it has this many times its share."""
 
-def embedded_sources() -> dict[str, SourceConfig]:
-    """The text that comes with Python and its packages: what is prepared when no source is named."""
-    return {kind: SourceConfig(path=PREFIX + kind) for kind in KINDS}
+SUMS = ("documents", "bytes", "tokens")
 
 
-@dataclass(kw_only=True, slots=True)
-class PrepareConfig:
-    """What becomes of raw text."""
+@dataclass(slots=True)
+class Chosen:
+    """A curated slice and what was decided about its documents."""
 
-    output: str = "data/embedded"
-    """The directory to write."""
+    source: str
+    documents: Path
+    """The folder of the curated slice."""
 
-    sources: dict[str, SourceConfig] = field(default_factory=dict)
-    """Sources by name; each becomes a shard of that name. Empty: the text that comes with Python and its packages."""
+    selected: Path
+    """The folder of the decisions, named by its content."""
 
-    max_bytes: int = 0
-    """Most UTF-8 bytes of text from all sources together, shared evenly between them; 0: no limit."""
-
-    heldout: HeldoutKind = HeldoutKind.documents
-    """What is held out: whole documents, or the tail of every document."""
-
-    heldout_fraction: float = 0.03
-    """Share of documents, or of every document's characters, that is held out; 0: nothing."""
-
-    seed: int = 0
-    """Decides what is held out and what a limit leaves over."""
-
-    newlines: Newlines = Newlines.unix
-    """unix: every line ends in a newline character alone; keep: as written."""
-
-    filters: FilterConfig = field(default_factory=FilterConfig)
-    """Which documents are dropped."""
-
-    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
-    """How the tokenizer is learned."""
-
-    tokenizer_from: str = ""
-    """A tokenizer, corpus or checkpoint directory whose tokenizer is used; empty: learn one."""
-
-    questions: int = 20_000
-    """Most question-answer pairs made from `embedded:docstrings`; 0: none."""
-
-    workers: int = 0
-    """Processes; 0: one per CPU that this process may use."""
-
-    overwrite: bool = False
-    """Replace an output that holds a corpus of other settings."""
-
-    def __post_init__(self) -> None:
-        if not self.output:
-            raise ValueError("prepare.output='' must name a directory: choose one")
-        for name in self.sources:
-            if not SOURCE_NAME.fullmatch(name):
-                raise ValueError(f"prepare.sources.{name} must be named with letters, digits, - and _: rename it")
-        for key, least in (("max_bytes", 0), ("seed", 0), ("questions", 0), ("workers", 0)):
-            if getattr(self, key) < least:
-                raise ValueError(f"prepare.{key}={getattr(self, key)} must be at least {least}")
-        if not 0.0 <= self.heldout_fraction <= 0.5:
-            raise ValueError(f"prepare.heldout_fraction={self.heldout_fraction} must be from 0 to 0.5")
+    num_bytes: int
 
 
 @dataclass(slots=True)
 class Pipeline:
-    """The stages of one run, all inside the staging directory."""
+    """The phases of one run."""
 
     config: PrepareConfig
-    directory: Path
-    workers: Workers
+    engine: Engine
+
+    work: Path
+    """Where tasks and phases leave their results: it outlives a killed run."""
+
+    output: Path
+    """The staging directory that becomes the output."""
+
     is_quiet: bool
 
-    def run(self, sources: dict[str, Source]) -> dict:
-        """Run every stage; returns the manifest's contents."""
-        (self.directory / "spool").mkdir()
-        collected = self._collect(sources)
-        heldout = self._choose_heldout(collected)
-        tokenizer = self._tokenizer(collected, heldout)
-        tokenizer.save(self.directory / "tokenizer")
-        by_source = {source.name: self._encode(source, heldout, tokenizer) for source in collected}
-        instruct = self._write_questions(collected, heldout)
-        self._write_samples(collected)
-        shutil.rmtree(self.directory / "spool")
-        totals = {
-            key: sum(source[split][key] for source in by_source.values() for split in SPLITS)
-            for key in ("documents", "bytes", "tokens")
-        }
+    def run(self, slices: dict[str, list[Slice]]) -> dict:
+        """Run every phase; returns the manifest's contents."""
+        index = self._contamination_index()
+        sources = self._curate(slices, index)
+        scores = self._score(sources)
+        selection = self._select(sources, scores)
+        chosen = self._cut_passages(self._write_chosen(sources, selection, scores))
+        tokenizer = self._tokenizer(chosen)
+        sums = self._encode(sources, chosen, tokenizer)
+        instruct = self._write_instructions(chosen, tokenizer, index)
+        contamination = Path(index) / INDEX if index else None
+        write_figures(self.output, sources, selection, scores, contamination=contamination)
+        totals = {key: sum(sums[name][split][key] for name in sums for split in SPLITS) for key in SUMS}
         return {
             "tokenizer_hash": tokenizer.hash,
             "vocab_size": tokenizer.vocabulary.size,
             "totals": {**totals, "bytes_per_token": totals["bytes"] / totals["tokens"]},
-            "sources": {name: by_source[name] for name in sources},
+            "sources": {source.name: source_facts(source, sums[source.name]) for source in sources},
             "instruct": instruct,
         }
 
-    def _collect(self, sources: dict[str, Source]) -> list[Collected]:
-        """Read all sources, smallest first, so that what a small one leaves of its share goes to the larger ones."""
-        collector = Collector(self.config.filters, self.config.newlines, self.config.seed)
-        left: int = self.config.max_bytes
-        done: list[Collected] = []
-        ordered = sorted(sources, key=lambda name: (sources[name].estimated_bytes, name))
-        for number, name in enumerate(ordered):
-            limits = [left // (len(ordered) - number)] if self.config.max_bytes else []
-            limits += [own] if (own := self.config.sources[name].max_bytes) else []
-            budget = Budget(max(1, min(limits)) if limits else 0)
-            spool = self.directory / "spool" / name
-            total = min(budget.max_bytes or sources[name].estimated_bytes, sources[name].estimated_bytes)
-            with self._bar(f"read {name}", unit="B", total=total) as bar:
-                result = collector.collect(
-                    name, sources[name], budget=budget, spool=spool, workers=self.workers, advance=bar.update
-                )
-            if not result.num_bytes:
-                raise ValueError(_explain_empty(result, self.config.sources[name].path, budget))
-            left -= result.num_bytes
-            done.append(result)
-        return done
+    def _curate(self, slices: dict[str, list[Slice]], index: str) -> list[Curated]:
+        """Every slice through the stages; limited sources are read no further than their share needs."""
+        stages = CurateConfig(**{entry.name: getattr(self.config, entry.name) for entry in fields(CurateConfig)})
+        shares, lists = shares_of(self.config, slices), digests_of(word_lists(self.config))
+        sources = [Curated(name, self.config.sources[name], places) for name, places in slices.items()]
+        while wave := [(s, piece) for s in sources for piece in s.next_slices(SPARE * shares[s.name])]:
+            tasks = [
+                Task("curate", to_json(CurateTask(piece, s.config, stages, index, lists)), weight=piece.num_bytes)
+                for s, piece in wave
+            ]
+            results = self.engine.run(tasks, title="curate")
+            for (source, _), result in zip(wave, results, strict=True):
+                source.add(result)
+        for source in sources:
+            source.check(self.config.errors)
+        return sources
 
-    def _choose_heldout(self, collected: list[Collected]) -> set[bytes]:
-        """The families to hold out, the same for all sources: a module's code and docstrings stay together."""
-        fraction = self.config.heldout_fraction
-        if self.config.heldout is HeldoutKind.tail or fraction == 0:
-            return set()
-        chosen = {
-            family
-            for source in collected
-            for family in choose_heldout(source.families(), fraction=fraction, seed=self.config.seed)
-        }
-        if not chosen:
-            raise ValueError(
-                f"prepare.heldout_fraction={fraction} needs two documents in some source, but each has one: "
-                "set heldout=tail to hold out the end of each, or heldout_fraction=0"
-            )
+    def _contamination_index(self) -> str:
+        """The folder of the index of evaluation sets, named by what is in it; empty without any."""
+        if not self.config.contamination.tasks:
+            return ""
+        index = ContaminationIndex.build(self.config.contamination)
+        return str(keep_folder(self.work / "contamination", lambda folder: index.save(folder / INDEX)))
+
+    def _score(self, sources: list[Curated]) -> dict[str, np.ndarray]:
+        """One number a document and scorer; scorers are fitted on an even sample of the curated text."""
+        config, folders = self.config.scores, folders_of(sources)
+        if not config.scorers:
+            return {}
+        num_characters = sum(source.num_bytes for source in sources)
+        scorers = keep_folder(
+            self.work / "scorers", lambda folder: fit(folders, config, num_characters=num_characters, folder=folder)
+        )
+        pieces = [result for source in sources for result in source.results]
+        tasks = [
+            Task("score", to_json(ScoreTask(str(piece.folder), str(scorers), config)), weight=piece.summary["bytes"])
+            for piece in pieces
+        ]
+        scored = [result.folder for result in self.engine.run(tasks, title="score")]
+        return read_scores(scored, list(config.scorers))
+
+    def _select(self, sources: list[Curated], scores: dict[str, np.ndarray]) -> Selection:
+        """Decide on all documents; what is dropped here is counted and shown with the rest."""
+        folders = folders_of(sources)
+        columns = read_columns(folders, num_bands=self.config.dedup.minhash.num_bands)
+        source_N = np.repeat(np.arange(len(sources)), [source.num_documents for source in sources])
+        choice = choose_by_score(scores, folders, self.config.scores) if scores else None
+        selector = Selector(columns, source_N, self.config)
+        selection = selector.run(choice)
+        select_tallies(sources, selection, columns)
+        for source in sources:
+            source.check_kept()
+        selector.hold_out()
+        return selection
+
+    def _write_chosen(
+        self, sources: list[Curated], selection: Selection, scores: dict[str, np.ndarray]
+    ) -> list[Chosen]:
+        """Leave each slice's decisions where its tasks find them."""
+        chosen, first = [], 0
+        for source in sources:
+            for result in source.results:
+                places = slice(first, first + result.summary["documents"])
+                files = {"fate.npy": selection.fate_N[places]}
+                columns = {name: values[places] for name, values in scores.items()}
+                folder = keep_folder(self.work / "selected", partial(save_arrays, files=files, columns=columns))
+                chosen.append(Chosen(source.name, result.folder, folder, result.summary["bytes"]))
+                first = places.stop
         return chosen
 
-    def _parts(self, source: Collected, heldout: set[bytes]) -> Iterator[Part]:
-        """The texts of a source with the split of each."""
-        for kept, text in source.texts():
-            if self.config.heldout is HeldoutKind.documents:
-                yield Part("heldout" if kept.family in heldout else "train", text)
-            else:
-                parts = zip(SPLITS, split_tail(text, fraction=self.config.heldout_fraction), strict=True)
-                yield from (Part(split, part) for split, part in parts if part)
-
-    def _tokenizer(self, collected: list[Collected], heldout: set[bytes]) -> Tokenizer:
-        if self.config.tokenizer_from:
-            return load_tokenizer(self.config.tokenizer_from)
-        total = sum(source.num_bytes for source in collected)
-        limit = self.config.tokenizer.sample_bytes
-        share = min(1.0, limit / total) if limit else 1.0
-        texts = (p.text for source in collected for p in self._parts(source, heldout) if p.split == "train")
-        with self._bar("learn tokenizer", unit="slice") as bar:
-            return train_tokenizer(_counted(even_sample(texts, share=share), bar), self.config.tokenizer)
-
-    def _encode(self, source: Collected, heldout: set[bytes], tokenizer: Tokenizer) -> dict:
-        """Write the shards of a source; returns its entry in the manifest."""
-        with self._bar(f"encode {source.name}", unit="B", total=source.num_bytes) as bar:
-            sums = write_shards(
-                self._parts(source, heldout),
-                self.directory,
-                source.name,
-                tokenizer=tokenizer,
-                manifest={"tokenizer_hash": tokenizer.hash, "source": source.name, "dropped": source.dropped},
-                workers=self.workers,
-                advance=bar.update,
+    def _cut_passages(self, chosen: list[Chosen]) -> list[Chosen]:
+        """Tell each slice which of its passages stood before."""
+        config = self.config.dedup.passages
+        if config.unit is PassageUnit.off:
+            return chosen
+        tasks = [
+            Task(
+                "passages", to_json(PassageTask(str(each.documents), str(each.selected), config)), weight=each.num_bytes
             )
-        num_tokens = sum(sums[split]["tokens"] for split in SPLITS)
-        return {
-            "path": self.config.sources[source.name].path,
-            "read": source.num_read,
-            "kept": sum(source.taken),
-            **sums,
-            "bytes_per_token": source.num_bytes / num_tokens,
-            "dropped": source.dropped,
-        }
+            for each in chosen
+        ]
+        roles = roles_of_slices([result.folder for result in self.engine.run(tasks, title="passages")])
+        cut = []
+        for each, roles_P in zip(chosen, roles, strict=True):
+            save = partial(add_roles, selected=each.selected, roles_P=roles_P)
+            cut.append(dataclasses.replace(each, selected=keep_folder(self.work / "selected", save)))
+        return cut
 
-    def _write_questions(self, collected: list[Collected], heldout: set[bytes]) -> dict[str, int]:
-        """Instruction data from the docstring sources, on the side of the split where their modules are."""
-        if not self.config.questions:
-            return dict.fromkeys(SPLITS, 0)
-        directory, seed = self.directory / "instruct", self.config.seed
-        pairs = self._pairs(collected, heldout)
-        return write_questions(pairs, directory, max_pairs=self.config.questions, source=DOCSTRINGS, seed=seed)
+    def _tokenizer(self, chosen: list[Chosen]) -> Tokenizer:
+        """The tokenizer given, or one learned on an even sample of the training text."""
+        if self.config.tokenizer_from:
+            tokenizer = load_tokenizer(self.config.tokenizer_from)
+        else:
+            total, limit = sum(each.num_bytes for each in chosen), self.config.tokenizer.sample_bytes
+            parts = (part for each in chosen for part in parts_of(self._encode_task(each)))
+            texts = (part.text for part in parts if part.split == "train")
+            size = min(total, limit) if limit else total
+            with tqdm(
+                desc="learn tokenizer", unit="B", unit_scale=True, total=size, disable=self.is_quiet, leave=False
+            ) as bar:
+                sample = even_sample(texts, share=min(1.0, limit / max(total, 1)) if limit else 1.0)
+                tokenizer = train_tokenizer(sample, self.config.tokenizer, advance=bar.update)
+        tokenizer.save(self.output / "tokenizer")
+        return tokenizer
 
-    def _pairs(self, collected: list[Collected], heldout: set[bytes]) -> Iterator[tuple[str, Pair]]:
-        for source in collected:
-            if self.config.sources[source.name].path == DOCSTRINGS:
-                for kept, text in source.texts():
-                    split = "heldout" if kept.family in heldout else "train"
-                    yield from ((split, pair) for pair in pairs_of(text, seed=self.config.seed))
+    def _encode(
+        self, sources: list[Curated], chosen: list[Chosen], tokenizer: Tokenizer
+    ) -> dict[str, dict[str, dict[str, int]]]:
+        """Write the shards; returns source to split to sums."""
+        folder = keep_folder(self.work / "tokenizers", tokenizer.save)
+        tasks = [Task("encode", to_json(self._encode_task(each, folder)), weight=each.num_bytes) for each in chosen]
+        parts: dict[str, list[Result]] = {}
+        for each, result in zip(chosen, self.engine.run(tasks, title="encode"), strict=True):
+            parts.setdefault(each.source, []).append(result)
+        sums = {}
+        for source in sources:
+            done = parts[source.name]
+            count_cuts(source, [part.summary["cut"] for part in done])
+            sums[source.name] = {s: {key: sum(part.summary[s][key] for part in done) for key in SUMS} for s in SPLITS}
+            facts = {"tokenizer_hash": tokenizer.hash, "source": source.name, "dropped": dropped_of(source)}
+            manifests = {split: facts | sums[source.name][split] for split in SPLITS}
+            folders = [part.folder for part in done]
+            join_shards(folders, self.output, source.name, vocab_size=tokenizer.vocabulary.size, manifests=manifests)
+        return sums
 
-    def _write_samples(self, collected: list[Collected]) -> None:
-        lines = [json.dumps(sample, ensure_ascii=False) + "\n" for source in collected for sample in source.samples]
-        (self.directory / "dropped_samples.jsonl").write_text("".join(lines), encoding="utf-8", newline="\n")
+    def _encode_task(self, chosen: Chosen, tokenizer: Path | None = None) -> EncodeTask:
+        return EncodeTask(
+            documents=str(chosen.documents),
+            selected=str(chosen.selected),
+            passages=self.config.dedup.passages,
+            heldout=self.config.heldout,
+            heldout_fraction=self.config.heldout_fraction,
+            tokenizer=str(tokenizer or ""),
+            library=self.config.library,
+        )
 
-    def _bar(self, title: str, *, unit: str, total: int | None = None) -> tqdm:
-        """A progress bar with the time left, silent when asked to be."""
-        return tqdm(desc=title, unit=unit, total=total, unit_scale=True, disable=self.is_quiet, leave=False)
+    def _write_instructions(self, chosen: list[Chosen], tokenizer: Tokenizer, index: str) -> dict:
+        """Instruction data: conversations from files, and questions made from docstrings, on their modules' side."""
+        config, seed = self.config, self.config.seed
+        made = choose_questions(self._pairs(chosen), max_pairs=config.questions, source=DOCSTRINGS, seed=seed)
+        contamination = (
+            ContaminationStage(ContaminationIndex.load(Path(index) / INDEX), config.contamination) if index else None
+        )
+        preparation = InstructPreparation(
+            config.instructions, config.repair, config.pii, config.dedup.minhash, contamination, tokenizer, seed
+        )
+        return preparation.run(made, self.output / "instruct")
+
+    def _pairs(self, chosen: list[Chosen]) -> Iterator[tuple[str, Pair]]:
+        for each in chosen:
+            if self.config.questions and self.config.sources[each.source].path == DOCSTRINGS:
+                for part in parts_of(self._encode_task(each)):
+                    split = part.split if self.config.heldout is HeldoutKind.documents else "train"
+                    yield from ((split, pair) for pair in pairs_of(part.text, seed=self.config.seed))
 
 
-def load_tokenizer(directory: str) -> Tokenizer:
-    """The tokenizer of a tokenizer, corpus or checkpoint directory."""
-    path = Path(directory).expanduser()
-    inside = path / "tokenizer"
-    try:
-        return Tokenizer.load(inside if (inside / MODEL_FILE).is_file() else path)
-    except ValueError as error:
-        raise ValueError(f"prepare.tokenizer_from={directory} must hold a tokenizer: {error}") from error
+def folders_of(sources: list[Curated]) -> list[Path]:
+    """The curated slices of all sources, in order."""
+    return [folder for source in sources for folder in source.folders]
 
 
-def _counted(texts: Iterable[str], bar: tqdm) -> Iterator[str]:
-    for text in texts:
-        bar.update(1)
-        yield text
+def save_arrays(folder: Path, *, files: dict[str, np.ndarray], columns: dict[str, np.ndarray]) -> None:
+    """What was decided about the documents of one slice."""
+    for name, values in files.items():
+        np.save(folder / name, values, allow_pickle=False)
+    np.savez(folder / "scores.npz", **columns)
 
 
-def _explain_empty(collected: Collected, path: str, budget: Budget) -> str:
-    key = f"prepare.sources.{collected.name}.path={path}"
-    if not collected.num_read:
-        return f"{key} must hold at least one document: name a source with text"
-    reasons = ", ".join(f"{count['documents']} {reason}" for reason, count in sorted(collected.dropped.items()))
-    if "over_max_bytes" in collected.dropped:
-        return f"{key} has no document within max_bytes={budget.max_bytes} ({reasons}): raise max_bytes"
-    return f"{key} must keep at least one of its {collected.num_read} documents ({reasons}): relax prepare.filters"
+def add_roles(folder: Path, *, selected: Path, roles_P: np.ndarray) -> None:
+    """The same decisions, and what each passage is."""
+    for name in ("fate.npy", "scores.npz"):
+        shutil.copyfile(selected / name, folder / name)
+    np.save(folder / "roles.npy", roles_P, allow_pickle=False)
+
+
+def shares_of(config: PrepareConfig, slices: dict[str, list[Slice]]) -> dict[str, int]:
+    """The bytes each source may probably give, by its size on disk; 0: no limit. Selection decides exactly, afterwards."""
+    sizes = {name: sum(piece.num_bytes for piece in pieces) for name, pieces in slices.items()}
+    left, shares = config.max_bytes, {}
+    ordered = sorted(sizes, key=lambda name: (sizes[name], name))
+    for number, name in enumerate(ordered):
+        own = config.sources[name].max_bytes
+        limits = ([max(1, left // (len(ordered) - number))] if config.max_bytes else []) + ([own] if own else [])
+        shares[name] = min(limits, default=0)
+        left -= min([sizes[name], *limits])
+    return shares

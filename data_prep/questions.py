@@ -4,14 +4,11 @@ A pair is held out when its module is: neither the question nor the documentatio
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from data_prep.docstrings import Entry, entries_of
-from data_prep.filters import letter_fraction
 from data_prep.splitting import uniform
 
 MIN_WORDS, MAX_WORDS = 4, 40
@@ -80,30 +77,28 @@ def answer_from(entry: Entry) -> str:
     words = answer.split()
     if not MIN_WORDS <= len(words) <= MAX_WORDS or JUNK.search(answer) or answer.count("`") % 2:
         return ""
-    is_english = letter_fraction(answer) > 0.75 and answer.isascii() and answer[0].isupper() and answer.endswith(".")
+    visible = "".join(answer.split())
+    is_english = (
+        sum(map(str.isalpha, visible)) > 0.75 * len(visible)
+        and answer.isascii()
+        and answer[0].isupper()
+        and answer.endswith(".")
+    )
     return answer if is_english else ""
 
 
-def write_questions(
-    pairs: Iterable[tuple[str, Pair]], directory: Path, *, max_pairs: int, source: str, seed: int
-) -> dict[str, int]:
-    """Write train.jsonl and heldout.jsonl from (split, pair) without repeating a question or answer; returns counts."""
+def choose_questions(
+    pairs: Iterable[tuple[str, Pair]], *, max_pairs: int, source: str, seed: int
+) -> list[tuple[str, dict]]:
+    """Conversations from (split, pair), by the hash of their names, without repeating a question or answer."""
     chosen = _without_repeats(pairs)
     chosen.sort(key=lambda item: (uniform(item[1].name.encode(), seed=seed, purpose="questions"), item[1].question))
-    counts = {"train": 0, "heldout": 0}
-    if not chosen[:max_pairs]:
-        return counts
-    directory.mkdir(parents=True)
-    with (
-        open(directory / "train.jsonl", "w", encoding="utf-8", newline="\n") as train,
-        open(directory / "heldout.jsonl", "w", encoding="utf-8", newline="\n") as heldout,
-    ):
-        for split, pair in chosen[:max_pairs]:
-            messages = [{"role": "user", "content": pair.question}, {"role": "assistant", "content": pair.answer}]
-            line = json.dumps({"messages": messages, "source": source, "name": pair.name}, ensure_ascii=False)
-            (train if split == "train" else heldout).write(line + "\n")
-            counts[split] += 1
-    return counts
+    return [(split, _record_of(pair, source)) for split, pair in chosen[:max_pairs]]
+
+
+def _record_of(pair: Pair, source: str) -> dict:
+    messages = [{"role": "user", "content": pair.question}, {"role": "assistant", "content": pair.answer}]
+    return {"messages": messages, "source": source, "name": pair.name}
 
 
 def _first_sentences(text: str) -> str:

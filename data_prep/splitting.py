@@ -40,22 +40,3 @@ def split_tail(text: str, *, fraction: float) -> tuple[str, str]:
     """The first and the last part of a text, cut at the character."""
     cut = int(len(text) * (1.0 - fraction))
     return text[:cut], text[cut:]
-
-
-class Budget:
-    """How many bytes may still be taken; 0 bytes means no limit."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self.max_bytes, self.taken = max_bytes, 0
-
-    def take(self, size: int) -> bool:
-        """Whether a document of this size fits; if so it is taken."""
-        if self.max_bytes and self.taken + size > self.max_bytes:
-            return False
-        self.taken += size
-        return True
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether so little is left that reading on is not worth it."""
-        return self.max_bytes > 0 and self.taken >= 0.98 * self.max_bytes

@@ -15,6 +15,8 @@ from mai1.run.evaluate import EvaluateConfig
 from mai1.run.generate import GenerateConfig
 from mai1.run.help import field_notes
 from mai1.run.inspect import InspectConfig
+from mai1.run.score import ScoreConfig
+from mai1.run.tokenizer import TrainTokenizerConfig
 from tests.model.test_counts import SHAPES, shape
 
 SCHEMAS = {
@@ -24,6 +26,8 @@ SCHEMAS = {
     "generate": GenerateConfig,
     "evaluate": EvaluateConfig,
     "inspect": InspectConfig,
+    "score": ScoreConfig,
+    "tokenizer": TrainTokenizerConfig,
 }
 NEEDED = {"sft": ["checkpoint.init_from=runs/x"]}
 GROUPS = sorted(path for path in Path("configs").rglob("*.yaml") if path.parent.name != "configs")
@@ -61,7 +65,7 @@ def assert_types(value: object, kind: object, where: str) -> None:
 def test_every_yaml_file_belongs_to_a_command_or_a_group():
     commands = {path.stem for path in Path("configs").glob("*.yaml")}
     assert commands == set(SCHEMAS)
-    assert {path.parent.name for path in GROUPS} == {"model", "experiment"}
+    assert {path.parent.name for path in GROUPS} == {"model", "experiment", "curation"}
     for command in commands:  # without its schema line a file would silently lose its types
         assert f"{command}_schema" in yaml.safe_load(Path(f"configs/{command}.yaml").read_text())["defaults"]
 
@@ -74,7 +78,7 @@ def test_every_command_composes_to_its_typed_dataclass(command: str):
 @pytest.mark.parametrize("path", GROUPS, ids=lambda path: f"{path.parent.name}={path.stem}")
 def test_every_option_composes_to_what_its_file_says(path: Path):
     content = yaml.safe_load(path.read_text())
-    command = "sft" if path.stem.endswith("_sft") else "pretrain"
+    command = "prepare" if path.parent.name == "curation" else "sft" if path.stem.endswith("_sft") else "pretrain"
     config = compose_config(command, SCHEMAS[command], [f"{path.parent.name}={path.stem}"])
     assert_types(config, SCHEMAS[command], command)
     for key, expected in leaves(content, prefix="model." if path.parent.name == "model" else ""):

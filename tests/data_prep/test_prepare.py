@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep.filters import FilterConfig
-from data_prep.prepare import PrepareConfig
-from data_prep.sources import SourceConfig
+from data_prep.config import ErrorConfig, PrepareConfig
+from data_prep.reading.source import SourceConfig
 from data_prep.splitting import HeldoutKind
+from data_prep.stages.basic import BasicConfig
+from data_prep.stages.pii import PiiConfig
+from data_prep.stages.rules import RulesConfig
 from mai1.data.shards import Shard
 from mai1.tokenizer.tokenizer import Tokenizer
 from mai1.tokenizer.training import TokenizerConfig, TokenizerKind
@@ -47,7 +49,8 @@ def test_the_output_is_complete_and_agrees_with_its_manifest(run, make_text, boo
     output = tmp_path / "out"
     assert json.loads((output / "manifest.json").read_text()) == manifest
     assert sorted(p.name for p in output.iterdir()) == [
-        "dropped_samples.jsonl", "heldout", "manifest.json", "tokenizer", "train",
+        "curation.json", "dropped_samples.jsonl", "heldout", "inputs.txt", "kept_samples.jsonl",
+        "manifest.json", "tokenizer", "train",
     ]  # fmt: skip
     tokenizer, shard = Tokenizer.load(output / "tokenizer"), Shard.open(output / "train" / "books")
     assert manifest["tokenizer_hash"] == tokenizer.hash == shard.manifest["tokenizer_hash"]
@@ -88,33 +91,33 @@ def test_duplicates_are_kept_once_and_never_on_both_sides(run, make_text, tmp_pa
         lines = [json.dumps({"text": make_text(i) + (" \n" if name == "b" else "")}) for i in range(40)]
         (tmp_path / f"{name}.jsonl").write_text("\n".join(lines * 2))
     manifest = run({"both": str(tmp_path / "[ab].jsonl")})
-    assert manifest["sources"]["both"]["dropped"]["duplicate"]["documents"] == 120
+    assert manifest["sources"]["both"]["dropped"]["dedup.exact"]["documents"] == 120
     sides = [texts_of(tmp_path / "out", split, "both") for split in ("train", "heldout")]
     assert len(sides[0]) + len(sides[1]) == 40 and not set(sides[0]) & set(sides[1])
 
 
 def test_each_reason_is_counted_and_counts_add_up_to_documents_read(run, make_text, tmp_path: Path):
     texts = {
-        "too_short": "Tiny text.",
-        "too_long": make_text(1000, num_words=3000),
-        "long_line": "word " * 150 + "\n",
-        "few_letters": "+-*/ 12 == ;; " * 10 + "\n",
-        "many_digits": "word1234 text987 " * 6 + "\n",
-        "repeated_lines": "the same line again\n" * 20,
-        "empty": " \n ",
-        "duplicate": make_text(0),
+        "basic.too_short": "Tiny text.",
+        "basic.too_long": make_text(1000, num_words=3000),
+        "basic.long_line": "word " * 150 + "\n",
+        "basic.few_letters": "+-*/ 12 == ;; " * 10 + "\n",
+        "basic.many_digits": "word1234 text987 " * 6 + "\n",
+        "basic.repeated_lines": "the same line again\n" * 20,
+        "basic.empty": " \n ",
+        "dedup.exact": make_text(0),
     }
     good = [make_text(i) for i in range(10)]
     lines = [json.dumps({"text": text}) for text in [*good, *texts.values()]]
     (tmp_path / "mixed.jsonl").write_text("\n".join(lines))
-    filters = FilterConfig(max_characters=5000, max_line_characters=700)
-    source = run(tmp_path / "mixed.jsonl", filters=filters)["sources"]["books"]
+    rules = RulesConfig(basic=BasicConfig(max_characters=5000, max_line_characters=700))
+    source = run(tmp_path / "mixed.jsonl", rules=rules)["sources"]["books"]
     assert {reason: count["documents"] for reason, count in source["dropped"].items()} == dict.fromkeys(texts, 1)
     dropped = sum(count["documents"] for count in source["dropped"].values())
     assert source["read"] == 18 == source["train"]["documents"] + source["heldout"]["documents"] + dropped
     samples = [json.loads(line) for line in (tmp_path / "out" / "dropped_samples.jsonl").read_text().splitlines()]
     assert {sample["reason"] for sample in samples} == set(texts)
-    assert max(len(sample["text"]) for sample in samples) <= 300
+    assert max(len(sample["text"]) for sample in samples) <= 400
 
 
 def test_max_bytes_takes_an_even_sample_that_fits(run, books: Path, tmp_path: Path):
@@ -123,7 +126,7 @@ def test_max_bytes_takes_an_even_sample_that_fits(run, books: Path, tmp_path: Pa
     assert 6500 < sum(len(t.encode()) for t in taken) <= 8000
     numbers = [int(text.split(".")[0].split()[1]) for text in taken]
     assert min(numbers) < 15 and max(numbers) > 45
-    assert source["read"] == 60 == len(taken) + source["dropped"]["over_max_bytes"]["documents"]
+    assert source["read"] == 60 == len(taken) + source["dropped"]["limit.max_bytes"]["documents"]
 
 
 def test_max_bytes_is_shared_and_small_sources_pass_on_their_rest(run, make_text, tmp_path: Path):
@@ -147,7 +150,7 @@ def test_a_long_document_is_encoded_in_segments_and_written_as_one(run, make_tex
     text = "".join(make_text(i) for i in range(50))
     (tmp_path / "one.txt").write_text(text)
     run(tmp_path / "one.txt", heldout=HeldoutKind.tail)
-    monkeypatch.setattr("mai1.tokenizer.tokenizer.SEGMENT_CHARACTERS", 100)
+    monkeypatch.setattr("mai1.tokenizer.sentencepiece_model.SEGMENT_CHARACTERS", 100)
     run(tmp_path / "one.txt", heldout=HeldoutKind.tail, output=str(tmp_path / "cut"))
     assert hashes_of(tmp_path / "out") == hashes_of(tmp_path / "cut")
 
@@ -202,34 +205,55 @@ def test_a_directory_of_something_else_is_never_touched(run, books: Path, tmp_pa
     assert (tmp_path / "out" / "thesis.txt").read_text() == "dear"
 
 
-def test_an_error_leaves_nothing_half_written(run, books: Path, tmp_path: Path):
+def test_broken_lines_are_counted_and_the_rest_goes_on(run, books: Path, tmp_path: Path):
     with open(books, "a") as file:
-        file.write("{broken\n")
-    with pytest.raises(ValueError, match="books.jsonl:61 must be one JSON object a line"):
+        file.write('{broken\n{"other": "field"}\n')
+    source = run(books)["sources"]["books"]
+    assert source["read"] == 60 and source["bad"] == {"input.no_field": 1, "input.not_json": 1}
+    samples = [json.loads(line) for line in (tmp_path / "out" / "dropped_samples.jsonl").read_text().splitlines()]
+    assert {sample["name"].rpartition(":")[2] for sample in samples if sample["reason"] in source["bad"]} == {
+        "61",
+        "62",
+    }
+
+
+def test_too_much_broken_input_stops_the_run_and_names_it(run, books: Path, tmp_path: Path):
+    with open(books, "a") as file:
+        file.write("{broken\n" * 4)
+    with pytest.raises(
+        ValueError, match=r"4 of 64 documents cannot be read \(4 input.not_json\), such as .*:6\d: .*max_fraction"
+    ):
         run(books)
-    assert [p.name for p in tmp_path.iterdir()] == ["books.jsonl"]
+    assert not (tmp_path / "out").exists()
+    assert run(books, errors=ErrorConfig(max_fraction=0.1))["sources"]["books"]["bad"] == {"input.not_json": 4}
 
 
-def test_a_killed_run_leaves_no_output_and_the_next_one_succeeds(run, make_text, tmp_path: Path):
+def test_a_killed_run_leaves_no_output_and_the_next_one_continues_it(tmp_path: Path):
     code = (
-        "import sys; from data_prep.prepare import *; from data_prep.sources import SourceConfig\n"
+        "from data_prep.config import ErrorConfig, PrepareConfig\nfrom data_prep.prepare import prepare\n"
+        "from data_prep.reading.source import SourceConfig\n"
         "if __name__ == '__main__':\n"
         "    sources = {'code': SourceConfig(path='embedded:code')}\n"
         f"    prepare(PrepareConfig(output={str(tmp_path / 'out')!r}, sources=sources, workers=2))\n"
     )
     (tmp_path / "main.py").write_text(code)
-    environment = {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, tmp_path / "main.py"], env=environment, stderr=subprocess.DEVNULL)
-    staging = tmp_path / ".out.staging"
-    deadline = time.monotonic() + 30
-    while not list(staging.glob("train/.code.bin*")) and time.monotonic() < deadline:
+    command, environment = [sys.executable, tmp_path / "main.py"], {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    curated, deadline = tmp_path / ".out.work" / "tasks" / "curate", time.monotonic() + 60
+    while len(list(curated.glob("[0-9a-f]*"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert staging.is_dir() and not (tmp_path / "out").exists()
-    (tmp_path / "one.txt").write_text("".join(make_text(i) for i in range(50)))
-    run(tmp_path / "one.txt", heldout=HeldoutKind.tail)
-    assert (tmp_path / "out" / "manifest.json").is_file() and not staging.exists()
+    assert not (tmp_path / "out").exists()
+    done = {path: path.stat().st_mtime_ns for path in curated.glob("[0-9a-f]*/done.json")}
+    assert len(done) >= 3
+    seen: dict[Path, int] = {}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    while process.poll() is None:
+        seen |= {path: path.stat().st_mtime_ns for path in done if path.exists()}
+        time.sleep(0.02)
+    assert process.returncode == 0 and (tmp_path / "out" / "manifest.json").is_file() and seen == done
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["main.py", "out"]
 
 
 def test_two_runs_cannot_write_the_same_output(run, books: Path, tmp_path: Path):
@@ -260,17 +284,17 @@ def test_one_document_cannot_be_split_by_documents(run, make_text, tmp_path: Pat
 
 
 def test_a_corpus_that_is_too_small_for_its_vocabulary_says_what_works(run, books: Path):
-    with pytest.raises(ValueError, match=r"prepare.tokenizer.vocab_size=8000 .* use at most \d+, or more text"):
+    with pytest.raises(ValueError, match=r"tokenizer.vocab_size=8000 .* use at most \d+, or more text"):
         run(books, tokenizer=TokenizerConfig())
 
 
 def test_everything_dropped_is_an_error_that_gives_the_reasons(run, books: Path):
-    with pytest.raises(ValueError, match=r"must keep at least one of its 60 documents \(60 too_short\): relax"):
-        run(books, filters=FilterConfig(min_characters=10_000))
+    with pytest.raises(ValueError, match=r"must keep at least one of its 60 documents \(60 basic.too_short\): relax"):
+        run(books, rules=RulesConfig(basic=BasicConfig(min_characters=10_000)))
 
 
 def test_a_limit_below_the_smallest_document_is_an_error(run, books: Path):
-    with pytest.raises(ValueError, match=r"no document within max_bytes=10 \(60 over_max_bytes\): raise max_bytes"):
+    with pytest.raises(ValueError, match=r"no document within max_bytes \(60 limit.max_bytes\): raise max_bytes"):
         run(books, max_bytes=10)
 
 
@@ -296,7 +320,8 @@ def test_real_books_come_back_unchanged(run, tmp_path: Path):
     path = ROOT.parent / "shared" / "data" / "pretrain" / "c4_demo.jsonl"
     if not path.is_file():
         pytest.skip("this checkout has no shared data")
-    run(path, tokenizer=TokenizerConfig(vocab_size=2000), filters=FilterConfig(max_repeated_line_fraction=0))
+    rules = RulesConfig(basic=BasicConfig(max_repeated_line_fraction=0))
+    run(path, tokenizer=TokenizerConfig(vocab_size=2000), rules=rules, pii=PiiConfig(kinds=[]))
     wanted = {" ".join(json.loads(line)["text"].split()) for line in path.read_text().splitlines()}
     found = {" ".join(t.split()) for split in ("train", "heldout") for t in texts_of(tmp_path / "out", split)}
     assert found <= wanted and len(found) > 0.9 * len(wanted)

@@ -11,13 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.readers import read_file
+from data_prep.document import Document
+from data_prep.reading.bad import Bad
+from data_prep.reading.listing import list_slices
+from data_prep.reading.slices import read_slice
+from data_prep.reading.source import SourceConfig
 from mai1.data.instructions import read_with_sources
 from mai1.data.shards import Shard, ShardWriter
 from mai1.run.datasets import open_pretraining
+from mai1.tokenizer.byte_bpe_file import from_json, to_json
 from mai1.tokenizer.chat import encode_chat
+from mai1.tokenizer.sentencepiece_model import SentencePieceModel
 from mai1.tokenizer.tokenizer import Tokenizer
+from mai1.tokenizer.training import TokenizerConfig, TokenizerKind, train_tokenizer
 from mai1.tokenizer.vocabulary import Vocabulary
+from tests.security.conftest import TEXT
 from tests.security.fuzzing import VALUES, changed_json, damaged, fuzz
 
 DOCUMENTS = [np.arange(size) * 7 % 300 for size in (5, 1, 33, 2)]
@@ -168,6 +176,7 @@ def test_damaged_text_is_refused_by_name_or_is_text(tmp_path, ending: str):
     import zstandard
 
     path = tmp_path / f"text.{ending}"
+    config = SourceConfig(path=str(path))
     plain = "".join(json.dumps({"text": f"Line {i} of it."}) + "\n" for i in range(5)).encode()
     if ending == "parquet":
         pyarrow.parquet.write_table(pyarrow.table({"text": ["one", "two", None] * 20}), path)
@@ -180,9 +189,13 @@ def test_damaged_text_is_refused_by_name_or_is_text(tmp_path, ending: str):
     def check(content: bytes) -> None:
         path.write_bytes(content)
         try:
-            assert all(isinstance(document.text, str) for document in read_file(path, text_field="text"))
+            pieces = list_slices("mine", config, seed=0)
         except ValueError as error:
             assert str(path) in str(error)
+            return
+        for item in (item for piece in pieces for item in read_slice(piece, config)):
+            assert isinstance(item, Document | Bad) and item.name.startswith(str(path))
+            assert isinstance(item, Bad) or isinstance(item.text, str)
 
     check()
 
@@ -211,10 +224,10 @@ def test_damaged_tokenizer_models_are_refused_or_give_every_text_back(tokenizer:
     """The C++ parser included: it must not crash. What is accepted still encodes without loss."""
 
     @fuzz(60)
-    @given(damaged(tokenizer.model))
-    def check(model: bytes) -> None:
+    @given(damaged(tokenizer.model.content))
+    def check(content: bytes) -> None:
         try:
-            changed = Tokenizer(model, tokenizer.vocabulary)
+            changed = Tokenizer(SentencePieceModel(content), tokenizer.vocabulary)
         except ValueError:
             return
         ids = changed.encode("For x in names:\n  # é \u2581 <|end|>")
@@ -223,7 +236,48 @@ def test_damaged_tokenizer_models_are_refused_or_give_every_text_back(tokenizer:
     check()
 
 
-def test_no_raw_text_becomes_a_control_token(tokenizer: Tokenizer):
+@pytest.fixture(scope="module")
+def byte_bpe() -> Tokenizer:
+    return train_tokenizer(iter([TEXT * 20]), TokenizerConfig(kind=TokenizerKind.byte_bpe, vocab_size=290))
+
+
+def test_damaged_byte_bpe_files_are_refused_or_the_same_tokenizer(byte_bpe: Tokenizer):
+    """Nothing of a file reaches the library but merges that were checked one by one."""
+    control = byte_bpe.vocabulary.control
+    text = to_json(byte_bpe.model, control)
+    probe = "For x in names:\n  # \u00e9 \u2581 <|end|> 2024"
+
+    @fuzz(300)
+    @given(
+        st.one_of(
+            changed_json(json.loads(text)).map(json.dumps), damaged(text.encode()).map(lambda b: b.decode("latin-1"))
+        )
+    )
+    def check(changed: str) -> None:
+        try:
+            model = from_json(changed, control)
+        except ValueError as error:
+            assert "restore" in str(error) and "\n" not in str(error)
+            return
+        tokenizer = Tokenizer(model, Vocabulary(model.num_ids, control, byte_bpe.vocabulary.reserved_size))
+        assert tokenizer.decode(tokenizer.encode(probe)) == probe
+
+    check()
+
+
+def test_deep_and_large_byte_bpe_files_are_refused_in_bounded_memory(byte_bpe: Tokenizer):
+    control = byte_bpe.vocabulary.control
+    content = json.loads(to_json(byte_bpe.model, control))
+    doubling = [["a" * 2**n, "a" * 2**n] for n in range(18)]
+    with bounded_memory():
+        for text in ("[" * 500_000, json.dumps(content | {"model": content["model"] | {"merges": doubling}})):
+            with pytest.raises(ValueError, match="restore the file"):
+                from_json(text, control)
+
+
+@pytest.mark.parametrize("kind", ["tokenizer", "byte_bpe"])
+def test_no_raw_text_becomes_a_control_token(kind: str, request: pytest.FixtureRequest):
+    tokenizer = request.getfixturevalue(kind)
     names = st.sampled_from(
         [*tokenizer.vocabulary.control, "<|reserved_0|>", "<|padding_0|>", "<unk>", "<s>", "\u2581"]
     )

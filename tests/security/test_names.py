@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.pipeline import PrepareConfig
-from data_prep.sources import SourceConfig
+from data_prep.config import PrepareConfig
+from data_prep.reading.source import SourceConfig
 from mai1.checkpoint.manifest import read_manifest
 from mai1.run.compose import compose_config
 from mai1.run.config import PretrainConfig, RunConfig
