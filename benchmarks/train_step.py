@@ -163,8 +163,8 @@ def our_loss(model: MoETransformer, batch: Batch) -> torch.Tensor:
     )
     if not output.routings:  # a dense model
         hidden_ND, targets_N = output.hidden_BTD.flatten(0, 1), batch.targets_BT.flatten()
-        total = chunked_cross_entropy(hidden_ND, output.unembedding_VD, targets_N, batch.loss_mask_BT.flatten())
-        return total / totals.num_targets
+        entropy = chunked_cross_entropy(hidden_ND, output.unembedding_VD, targets_N, batch.loss_mask_BT.flatten())
+        return entropy.total / totals.num_targets
     return compute_losses(output, batch, loss=LossConfig(), balance=BALANCE, totals=totals).total
 
 

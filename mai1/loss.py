@@ -6,13 +6,15 @@ how rows are spread over ranks and microbatches. Legend: B rows, T positions, D 
 
 import math
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 
 from mai1.data.batch import Batch
-from mai1.model.cross_entropy import chunked_cross_entropy, token_cross_entropy
+from mai1.model.cross_entropy import CrossEntropy, chunked_cross_entropy, selected_cross_entropy, token_cross_entropy
 from mai1.model.moe.balance import BalanceConfig, Counted, balance_loss_sum, router_z_sum
 from mai1.model.multi_token import ahead
+from mai1.model.sequence_parallel import whole_rows
 from mai1.model.transformer import ModelOutput
 
 
@@ -29,12 +31,33 @@ class LossConfig:
             )
 
 
+class Selection(Protocol):
+    """Which of the next tokens are learned from, decided by their losses: a pure function of one row at a time.
+
+    It is asked for whole rows, so that no spread of rows over ranks and microbatches changes its answer, and how much
+    rows add to the denominator is known before their losses are.
+    """
+
+    def count(self, mask_BT: torch.Tensor) -> torch.Tensor:
+        """What each row's targets add to the denominator: fp64 `[B]`, from the loss mask alone."""
+
+    def weigh(
+        self,
+        nats_BT: torch.Tensor,
+        *,
+        mask_BT: torch.Tensor,
+        reference_BT: torch.Tensor | None,
+        samples_B: torch.Tensor,
+    ) -> torch.Tensor:
+        """Factor of every target's loss: fp32 `[B, T]`, 0 where it is not learned from or the mask is 0."""
+
+
 @dataclass(slots=True)
 class StepTotals:
     """What the means of one optimizer step divide by, over all ranks and microbatches."""
 
     num_targets: float
-    """Targets whose loss counts."""
+    """Targets whose loss counts: with a selection those that it keeps."""
     num_tokens: float
     """Tokens that are not padding."""
     num_counted: float
@@ -59,6 +82,10 @@ class Losses:
     """Router z-loss, mean over MoE layers and counted tokens, unweighted."""
     balance: torch.Tensor
     """Balancing loss, mean over MoE layers and counted tokens, unweighted; 1 is even, 0 for methods without one."""
+    nats_BT: torch.Tensor | None = None
+    """Cross-entropy of each of this rank's targets, 0 where the mask is 0; None before the last pipeline stage."""
+    weights_BT: torch.Tensor | None = None
+    """The factor of each of them: the mask, or what a selection made of it."""
 
 
 def compute_losses(
@@ -69,19 +96,24 @@ def compute_losses(
     balance: BalanceConfig,
     totals: StepTotals,
     last_load_LE: torch.Tensor | None = None,
+    selection: Selection | None = None,
 ) -> Losses:
     """Cross-entropy of the masked targets and of further ones, router z-loss and balancing loss, each computed in fp32.
 
-    `last_load_LE` counts the choices of each MoE layer held here over the whole previous step, for the global balancing
-    loss; None at first. A pipeline stage's share has the routers' losses of its own layers, and only the last one's the
-    cross-entropy.
+    A `selection` weighs the next tokens; further ones and the routers' losses are over all. `last_load_LE` counts the
+    choices of each MoE layer held here over the whole previous step, for the global balancing loss; None at first. A
+    pipeline stage's share has the routers' losses of its own layers, and only the last one's the cross-entropy.
     """
-    language = output.hidden_BTD.new_zeros((), dtype=torch.float32)
+    language, nats_BT, weights_BT = output.hidden_BTD.new_zeros((), dtype=torch.float32), None, None
     if output.unembedding_VD is not None:
-        language = _cross_entropy_sum(output, batch, depth=0) / totals.num_targets
+        entropy = _cross_entropy(output, batch) if selection is None else _selected(output, batch, selection)
+        language = entropy.total / totals.num_targets
+        weights_BT = entropy.weights_N.view(output.hidden_BTD.shape[:2])
+        nats_BT = entropy.nats_N.view_as(weights_BT).masked_fill(batch.own(batch.loss_mask_BT) == 0, 0)
     mtp = language.new_zeros(())
     for depth, num_targets in enumerate(totals.further_targets, start=1):
-        mtp = mtp + _cross_entropy_sum(output, batch, depth=depth) / max(num_targets, 1.0) / len(totals.further_targets)
+        further = _cross_entropy(output, batch, depth=depth).total
+        mtp = mtp + further / max(num_targets, 1.0) / len(totals.further_targets)
     num_layers = len(output.routings) + output.num_layers_elsewhere - len(output.further_BTD)
     num_routed = num_layers * totals.num_counted + sum(totals.further_counted)
     per_layer_token = 1.0 / max(num_routed, 1.0)
@@ -93,11 +125,12 @@ def compute_losses(
     )
     balance_loss = balance_sum * per_layer_token
     total = language + loss.mtp_weight * mtp + balance.z_loss_weight * router_z + balance.loss_weight * balance_loss
-    return Losses(total, language.detach(), mtp.detach(), router_z.detach(), balance_loss.detach())
+    parts = (language.detach(), mtp.detach(), router_z.detach(), balance_loss.detach())
+    return Losses(total, *parts, nats_BT, weights_BT)
 
 
-def _cross_entropy_sum(output: ModelOutput, batch: Batch, *, depth: int) -> torch.Tensor:
-    """Summed over the targets of a depth; depth 0 is the next token (DeepSeek-V3, arXiv 2412.19437, eq. 24)."""
+def _cross_entropy(output: ModelOutput, batch: Batch, *, depth: int = 0) -> CrossEntropy:
+    """Of the targets of a depth; depth 0 is the next token (DeepSeek-V3, arXiv 2412.19437, eq. 24)."""
     hidden_BTD, targets_BT, weights_BT = output.hidden_BTD, batch.targets_BT, batch.loss_mask_BT
     if depth:
         hidden_BTD = output.further_BTD[depth - 1]
@@ -110,7 +143,26 @@ def _cross_entropy_sum(output: ModelOutput, batch: Batch, *, depth: int) -> torc
     )
 
 
-def count_totals(batches: list[Batch], *, counted: Counted, num_mtp_layers: int) -> list[float]:
+def _selected(output: ModelOutput, batch: Batch, selection: Selection) -> CrossEntropy:
+    """Of the next tokens, weighed by their losses. Ranks that share rows all see them whole, and each keeps its slice."""
+    shape = output.hidden_BTD.shape[:2]
+
+    def weigh(nats_N: torch.Tensor) -> torch.Tensor:
+        weights_BT = selection.weigh(
+            whole_rows(nats_N.view(shape), output.sequence_group),
+            mask_BT=batch.loss_mask_BT,
+            reference_BT=batch.reference_BT,
+            samples_B=batch.samples_B,
+        )
+        return batch.own(weights_BT).flatten()
+
+    targets_N = batch.own(batch.targets_BT).flatten()
+    return selected_cross_entropy(output.hidden_BTD.flatten(0, 1), output.unembedding_VD, targets_N, weigh)
+
+
+def count_totals(
+    batches: list[Batch], *, counted: Counted, num_mtp_layers: int, selection: Selection | None = None
+) -> list[float]:
     """What this rank's positions add to the step's totals, in the order that `as_totals` reads: to be summed over ranks."""
     counts = torch.zeros(3 + 2 * num_mtp_layers, dtype=torch.float64)
     for batch in batches:
@@ -122,6 +174,9 @@ def count_totals(batches: list[Batch], *, counted: Counted, num_mtp_layers: int)
         ]
         tensors = (batch.loss_mask_BT, batch.segments_BT >= 0, counted_BT, *further)
         counts += torch.stack([batch.own(x_BT).sum(dtype=torch.float64) for x_BT in tensors]).cpu()
+    if selection is not None:
+        kept = sum(selection.count(batch.loss_mask_BT).sum().item() / batch.sequence_size for batch in batches)
+        counts[0] = kept  # of whole rows, which sequence_size ranks share
     return counts.tolist()
 
 

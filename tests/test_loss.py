@@ -45,7 +45,8 @@ def rows_of(output: ModelOutput, batch: Batch, part: slice) -> tuple[ModelOutput
         tokens = (x.unflatten(0, (ROWS, -1))[part].flatten(0, 1) for x in whole)
         sequences = (routing.counted_BT[part], routing.tokens_per_expert_BE[part])
         routings[layer] = Routing(*tokens, *sequences, routing.dropped_E)
-    tensors = {name: getattr(batch, name)[part] for name in Batch.__slots__ if name.endswith(("_B", "_BT"))}
+    names = [name for name in Batch.__slots__ if name.endswith(("_B", "_BT")) and getattr(batch, name) is not None]
+    tensors = {name: getattr(batch, name)[part] for name in names}
     return ModelOutput(output.hidden_BTD[part], output.unembedding_VD, routings), replace(batch, **tensors)
 
 

@@ -90,6 +90,10 @@ class TrainerState:
     """Steps skipped in all, those that were undone later included."""
     num_rollbacks: int = 0
     """Times the run went back to a checkpoint."""
+    spent: dict[str, int] = field(default_factory=dict)
+    """Positions of all steps so far, by what they went into: see train/ledger.py."""
+    mixing: dict = field(default_factory=dict)
+    """Of online mixing: the shares of every interval so far, and what decides the next ones."""
 
 
 @dataclass(slots=True)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import torch
 
+from mai1.data.reference import STEPS_PER_NAT
+
 
 @dataclass(slots=True)
 class Row:
@@ -22,6 +24,10 @@ class Row:
     """Ids from here on are padding."""
     sources: np.ndarray | int = 0
     """Which source each id was read from, int64 `[T+1]`, or one for all of them; numbers count through `Rows.source_names`."""
+    epochs: np.ndarray | int = 0
+    """How often the source had been read to its end before each id, int64 `[T+1]`, or one number for all of them."""
+    reference: np.ndarray | None = None
+    """What a reference model's loss on each id is, uint8 `[T+1]` in sixteenths of a nat; None where nothing was scored."""
 
 
 @dataclass(slots=True)
@@ -43,12 +49,16 @@ class Batch:
     """The source that each token was read from; figures only, nothing is learned from it."""
     samples_B: torch.Tensor
     """int64 numbers of the rows in the run's global order."""
+    epochs_BT: torch.Tensor
+    """How often the source of each target had been read before; figures only."""
     is_packed: bool
     """Some row holds more than one document, or padding."""
     sequence_rank: int = 0
     """Which slice of the positions is this rank's own."""
     sequence_size: int = 1
     """Equal slices into which the positions are divided."""
+    reference_BT: torch.Tensor | None = None
+    """fp32 nats of a reference model on each target; None where the rows were not scored."""
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
@@ -74,7 +84,7 @@ def collate(
     """Stack consecutive rows; documents and positions follow from where the end-of-text tokens stand."""
     ids = torch.from_numpy(np.stack([row.ids for row in rows]).astype(np.int64))
     mask = torch.from_numpy(np.stack([row.loss_mask for row in rows]).astype(np.float32))
-    sources = np.stack([np.broadcast_to(row.sources, row.ids.shape) for row in rows]).astype(np.int64)
+    sources, epochs = _of_ids([row.sources for row in rows], ids), _of_ids([row.epochs for row in rows], ids)
     tokens_BT = ids[:, :-1]
     index_T = torch.arange(tokens_BT.shape[1])
     starts_BT = tokens_BT == end_of_text_id
@@ -89,9 +99,22 @@ def collate(
         positions_BT=positions_BT,
         segments_BT=segments_BT,
         loss_mask_BT=mask[:, 1:].contiguous(),
-        sources_BT=torch.from_numpy(sources)[:, :-1].contiguous(),
+        sources_BT=sources[:, :-1].contiguous(),
         samples_B=first_sample + torch.arange(len(rows)),
+        epochs_BT=epochs[:, 1:].contiguous(),
         is_packed=bool((segments_BT != 0).any()),
         sequence_rank=sequence_rank,
         sequence_size=sequence_size,
+        reference_BT=_reference(rows),
     )
+
+
+def _of_ids(values: list[np.ndarray | int], ids: torch.Tensor) -> torch.Tensor:
+    """One value of each id, int64, also where a row has one for all of them."""
+    return torch.from_numpy(np.stack([np.broadcast_to(value, ids.shape[1:]) for value in values]).astype(np.int64))
+
+
+def _reference(rows: list[Row]) -> torch.Tensor | None:
+    if any(row.reference is None for row in rows):
+        return None
+    return torch.from_numpy(np.stack([row.reference[1:] for row in rows])).float() / STEPS_PER_NAT

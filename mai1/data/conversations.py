@@ -6,7 +6,8 @@ Packing is best-fit decreasing: long conversations first, each into the fullest 
 import bisect
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 import numpy as np
@@ -64,13 +65,16 @@ class PackedConversations:
     def read(self, sample: int) -> Row:
         """The row with this number; numbers run on over the epochs."""
         epoch, place = divmod(sample, self.rows_per_epoch)
-        return self.rows[int(self._order(epoch)[place])]
+        return replace(self.rows[int(self._order(epoch)[place])], epochs=epoch)
 
 
-def pack_best_fit(lengths: list[int], *, capacity: int) -> list[list[int]]:
-    """Indices grouped so that each group's lengths sum to at most `capacity`; no index is lost."""
-    packs: list[list[int]] = []
-    room: list[tuple[int, int]] = []  # (tokens left, pack), sorted
+def pack_best_fit(lengths: list[int], *, capacity: int, begun: Sequence[int] = ()) -> list[list[int]]:
+    """Indices grouped so that each group's lengths sum to at most `capacity`; no index is lost.
+
+    The first groups have been begun already, each with something of a length in `begun`.
+    """
+    packs: list[list[int]] = [[] for _ in begun]
+    room = sorted((capacity - length, pack) for pack, length in enumerate(begun))  # (tokens left, pack)
     for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
         place = bisect.bisect_left(room, (lengths[index], -1))
         if place == len(room):

@@ -3,10 +3,11 @@
 Loss and both gradients of a chunk are computed together in the forward, while its logits are there, as in Liger (Hsu et
 al. 2024, arXiv 2410.10989, §3.2) and Cut Cross-Entropy (Wijmans et al. 2024, arXiv 2411.09009).
 
-Legend: N tokens, C tokens of a chunk, D width, V vocabulary.
+Legend: N tokens, C tokens of a chunk, K tokens that are kept, D width, V vocabulary.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch.autograd.function import once_differentiable
@@ -17,22 +18,49 @@ MIN_ROWS = 256
 """Fewer rows would spend the time on adding to the weight's gradient."""
 
 
+@dataclass(slots=True)
+class CrossEntropy:
+    """Of a number of tokens."""
+
+    total: torch.Tensor
+    """Sum of `weight * nats`: fp32 (fp64 for fp64 input); it can be differentiated once, by hidden states and unembedding."""
+    nats_N: torch.Tensor
+    """Every token's nats, detached; 0 for tokens that were left out because their weight is 0."""
+    weights_N: torch.Tensor
+    """What they were weighted with."""
+
+
 def chunked_cross_entropy(
     hidden_ND: torch.Tensor, unembedding_VD: torch.Tensor, targets_N: torch.Tensor, weights_N: torch.Tensor
-) -> torch.Tensor:
-    """Sum over tokens of `weight * nats`: fp32 (fp64 for fp64 input), differentiable by hidden states and unembedding.
+) -> CrossEntropy:
+    """Weighted sum over tokens, with the nats of each, which its forward knows anyway.
 
     The softmax is in fp32 whatever the dtype of the products. Memory beyond the gradients: the logits of one chunk. On a
-    CPU tokens of weight 0 cost nothing. The loss can be differentiated once.
+    CPU tokens of weight 0 cost nothing.
     """
-    if not hidden_ND.is_cuda:  # a GPU's host would have to wait for the number
-        kept_N = weights_N.nonzero().squeeze(1)
-        if len(kept_N) < len(weights_N):
-            hidden_ND = hidden_ND.index_select(0, kept_N)
-            targets_N, weights_N = targets_N[kept_N], weights_N[kept_N]
-    if torch.is_grad_enabled():
-        return _CrossEntropy.apply(hidden_ND, unembedding_VD, targets_N, weights_N)
-    return (token_cross_entropy(hidden_ND, unembedding_VD, targets_N) * weights_N).sum()
+    kept_N = None if hidden_ND.is_cuda else weights_N.nonzero().squeeze(1)  # a GPU's host would wait for the number
+    if kept_N is None or len(kept_N) == len(weights_N):
+        return CrossEntropy(*_weighted_sum(hidden_ND, unembedding_VD, targets_N, weights_N), weights_N)
+    total, nats_K = _weighted_sum(*_kept(kept_N, hidden_ND, unembedding_VD, targets_N, weights_N))
+    return CrossEntropy(total, nats_K.new_zeros(len(weights_N)).index_copy_(0, kept_N, nats_K), weights_N)
+
+
+def selected_cross_entropy(
+    hidden_ND: torch.Tensor,
+    unembedding_VD: torch.Tensor,
+    targets_N: torch.Tensor,
+    weigh: Callable[[torch.Tensor], torch.Tensor],
+) -> CrossEntropy:
+    """The same where weights follow from the losses: `weigh` makes fp32 weights `[N]` of all tokens' nats.
+
+    Every token costs its logits. What is kept, of a weight other than 0, costs logits and gradients besides: three times
+    as much. So up to two thirds of the tokens are cheaper than all of them in one go.
+    """
+    nats_N = token_cross_entropy(hidden_ND, unembedding_VD, targets_N)
+    weights_N = weigh(nats_N)
+    kept_N = weights_N.nonzero().squeeze(1)  # the only wait of a GPU's host, once a microbatch
+    total, _ = _weighted_sum(*_kept(kept_N, hidden_ND, unembedding_VD, targets_N, weights_N))
+    return CrossEntropy(total, nats_N, weights_N)
 
 
 @torch.no_grad()
@@ -42,6 +70,27 @@ def token_cross_entropy(hidden_ND: torch.Tensor, unembedding_VD: torch.Tensor, t
     for part, logits_CV in _logits_of_chunks(hidden_ND, unembedding_VD):
         nats_N[part], _ = _exponentiate(logits_CV, targets_N[part])
     return nats_N
+
+
+def _kept(
+    kept_N: torch.Tensor,
+    hidden_ND: torch.Tensor,
+    unembedding_VD: torch.Tensor,
+    targets_N: torch.Tensor,
+    weights_N: torch.Tensor,
+) -> tuple[torch.Tensor, ...]:
+    """The inputs of some tokens alone."""
+    return hidden_ND.index_select(0, kept_N), unembedding_VD, targets_N[kept_N], weights_N[kept_N]
+
+
+def _weighted_sum(
+    hidden_ND: torch.Tensor, unembedding_VD: torch.Tensor, targets_N: torch.Tensor, weights_N: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The sum and each token's nats."""
+    if torch.is_grad_enabled():
+        return _CrossEntropy.apply(hidden_ND, unembedding_VD, targets_N, weights_N)
+    nats_N = token_cross_entropy(hidden_ND, unembedding_VD, targets_N)
+    return (nats_N * weights_N).sum(), nats_N
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -54,22 +103,24 @@ class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden_ND, unembedding_VD, targets_N, weights_N):
         loss = _in_full(hidden_ND.new_zeros(()))
+        nats_N = loss.new_empty(len(hidden_ND))
         grad_hidden_ND, grad_unembedding_VD = torch.empty_like(hidden_ND), _in_full(torch.zeros_like(unembedding_VD))
         for part, logits_CV in _logits_of_chunks(hidden_ND, unembedding_VD):
             targets_C, weights_C, hidden_CD = targets_N[part], weights_N[part], hidden_ND[part]
-            nats_C, sums_C = _exponentiate(logits_CV, targets_C)
-            loss += (nats_C * weights_C).sum()
+            nats_N[part], sums_C = _exponentiate(logits_CV, targets_C)
+            loss += (nats_N[part] * weights_C).sum()
             logits_CV.scatter_add_(1, targets_C[:, None], -sums_C[:, None])
             factors_C1 = (weights_C / sums_C)[:, None]
             error_CV = logits_CV.to(hidden_ND.dtype)
             torch.mm(error_CV, unembedding_VD, out=grad_hidden_ND[part]).mul_(factors_C1)
             _add_product(grad_unembedding_VD, error_CV.t(), (hidden_CD * factors_C1).to(hidden_CD.dtype))
         ctx.gradients = grad_hidden_ND, grad_unembedding_VD
-        return loss
+        ctx.mark_non_differentiable(nats_N)
+        return loss, nats_N
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx, grad, *_):
         assert ctx.gradients is not None, "the gradients are scaled in place: a second backward would scale them again"
         grad_hidden_ND, grad_unembedding_VD = ctx.gradients
         ctx.gradients = None

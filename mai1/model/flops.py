@@ -53,6 +53,11 @@ def training_flops_per_token(config: ModelConfig, *, context: int) -> int:
     return 3 * (2 * (active_matrices + config.num_mtp_layers * further) + attention)
 
 
+def training_flops_per_choice(config: ModelConfig) -> int:
+    """FLOPs of forward and backward of one routed expert for one token."""
+    return 3 * 2 * 3 * config.d_model * config.moe.expert_width
+
+
 def block_flops_per_token(config: ModelConfig, layer: int, *, context: int) -> int:
     """FLOPs of one block's forward for one token of a sequence of `context` tokens."""
     is_dense = layer < config.num_dense_layers

@@ -17,13 +17,16 @@ from mai1.watch.faults import DivergedError, FaultyRankError, ReplicasDifferErro
 
 COMMANDS = {
     "prepare": "clean, filter, deduplicate and tokenize text into shards:     mai1 prepare",
+    "tokenizer": "learn, compare, export tokenizers, look at pieces:            mai1 tokenizer train input=books output=tok",
+    "mixture": "how much of each source: plan, sweep of small runs, fit:  mai1 mixture plan",
     "pretrain": "train a model on prepared shards:                             mai1 pretrain model=tiny run.name=first",
     "sft": "tune a model on instructions:                                 mai1 sft checkpoint.init_from=runs/first",
     "generate": "continue a prompt or answer a chat:                           mai1 generate checkpoint=runs/first prompt='Once'",
     "evaluate": "held-out loss, and answers to questions:                      mai1 evaluate checkpoint=runs/first",
+    "score": "loss of each training token, to select by:            mai1 score checkpoint=runs/reference data=DIR",
     "inspect": "which experts a text goes to, as a page:                      mai1 inspect checkpoint=runs/first",
     "checkpoint": "show, verify, average, prune, prove against transformers:     mai1 checkpoint verify runs/first",
-    "report": "write report.html of a run:                                   mai1 report runs/first",
+    "report": "write report.html of a run or a corpus:                       mai1 report runs/first",
 }
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

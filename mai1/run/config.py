@@ -6,6 +6,7 @@ from pathlib import Path
 from mai1.checkpoint.checkpoint import CheckpointConfig
 from mai1.data.integrity import OnDamagedShard
 from mai1.data.loader import BatchConfig
+from mai1.data.mixture import MixtureConfig
 from mai1.engine.ds_config import EngineConfig
 from mai1.generate.sampling import SamplingConfig
 from mai1.loss import LossConfig
@@ -15,7 +16,9 @@ from mai1.model.transformer import ModelConfig
 from mai1.optim.adamw import OptimConfig
 from mai1.train.alarms import AlarmConfig
 from mai1.train.guard import GuardConfig
+from mai1.train.ledger import LedgerConfig
 from mai1.train.metrics import WandbConfig
+from mai1.train.selection import SelectionConfig
 from mai1.train.trainer import TrainConfig
 from mai1.watch.config import LaunchConfig, WatchConfig
 
@@ -47,9 +50,12 @@ class PretrainData:
     on_damaged_shard: OnDamagedShard = OnDamagedShard.stop
     """stop | quarantine: train without the shards that are not as they were written, say so and record it."""
     accept_changes: bool = False
-    """Go on with an unfinished run though its data changed, also to another path; from there on the order is the new data's."""
+    """Go on with an unfinished run though its data or mixture changed, also to another path; from there on the order is the
+    new data's."""
     sequence_length: int = 512
     """Tokens of one training row."""
+    mixture: MixtureConfig = field(default_factory=MixtureConfig)
+    """How much of each source, when, and how often; by default all are shuffled together."""
 
     def __post_init__(self) -> None:
         _check_sequence_length(self.sequence_length)
@@ -102,6 +108,8 @@ class StageConfig:
     """How tokens and experts find each other in training; the model that comes out is the same kind."""
     loss: LossConfig = field(default_factory=LossConfig)
     """What is minimised besides the next token's loss."""
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
+    """Which tokens are learned from; routers and their balancing are over all."""
     balance: BalanceConfig = field(default_factory=BalanceConfig)
     """Balancing of the experts."""
     engine: EngineConfig = field(default_factory=EngineConfig)
@@ -118,6 +126,8 @@ class StageConfig:
     """Thresholds of the experts' figures: one that is reached is said, recorded and shown in the report."""
     wandb: WandbConfig = field(default_factory=WandbConfig)
     """Weights & Biases."""
+    ledger: LedgerConfig = field(default_factory=LedgerConfig)
+    """From when on the ledger of FLOPs counts a token as wasted; nothing is learned from it."""
     guard: GuardConfig = field(default_factory=GuardConfig)
     """What becomes of bad steps: skipped, computed again, or a return to a checkpoint."""
     watch: WatchConfig = field(default_factory=WatchConfig)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mai1.data.integrity import Damage, OnDamagedShard, damaged_shards
-from mai1.data.stream import TokenStream
+from mai1.data.mixed_stream import check_rows_suffice
 from mai1.dist import World, gather_json
 from mai1.run.config import StageConfig
 from mai1.run.datasets import StageData
@@ -28,7 +28,8 @@ def check_data(data: StageData, config: StageConfig, world: World) -> StageData:
                 f"{'; '.join(damage.reason for damage in damages[:3])}{more}, or train without with "
                 "data.on_damaged_shard=quarantine"
             )
-        data = without(data, damages, seed=config.run.seed) if damages else data
+        data = without(data, damages) if damages else data
+        check_rows_suffice(data.rows, steps=config.train.steps, rows_per_step=config.batch.sequences_per_step)
     if len(set(gather_json(data.rows.fingerprint, world))) > 1:
         raise ValueError(f"ranks see different data at {_places(config)}: give every node the same files")
     for damage in data.left_out:
@@ -38,7 +39,7 @@ def check_data(data: StageData, config: StageConfig, world: World) -> StageData:
     return data
 
 
-def without(data: StageData, damages: list[Damage], *, seed: int) -> StageData:
+def without(data: StageData, damages: list[Damage]) -> StageData:
     """The same data but for the damaged shards: the order of rows is that of what is left."""
     bad = {damage.shard for damage in damages}
     train = [shard for shard in data.train_shards if str(shard.stem) not in bad]
@@ -47,7 +48,7 @@ def without(data: StageData, damages: list[Damage], *, seed: int) -> StageData:
     heldout = [pair for pair in zip(data.heldout_shards, data.heldout, strict=True) if str(pair[0].stem) not in bad]
     return replace(
         data,
-        rows=TokenStream(train, sequence_length=data.rows.sequence_length, seed=seed),
+        rows=data.rows.over(train),
         train_shards=train,
         heldout_shards=[shard for shard, _ in heldout],
         heldout=[source for _, source in heldout],

@@ -11,12 +11,15 @@ from mai1.data.heldout import HeldoutSource, count_baselines, heldout_source
 from mai1.data.instructions import read_with_sources
 from mai1.data.integrity import Damage, OnDamagedShard
 from mai1.data.loader import Rows
+from mai1.data.mixed_stream import open_rows
+from mai1.data.mixture import MixtureConfig
 from mai1.data.shards import RESTORE, Shard
-from mai1.data.stream import TokenStream
 from mai1.evaluate.answers import check_questions
 from mai1.run.directory import write_atomically
+from mai1.run.references import open_references
 from mai1.tokenizer.chat import encode_chat
 from mai1.tokenizer.tokenizer import Tokenizer
+from mai1.train.selection import SelectionConfig
 
 BASELINE_TOKENS = 20_000_000
 """Training tokens that the counting baselines look at, at most."""
@@ -48,8 +51,15 @@ def open_pretraining(
     seed: int,
     heldout_rows: int,
     on_damaged_shard: OnDamagedShard = OnDamagedShard.stop,
+    mixture: MixtureConfig | None = None,
+    rows_per_step: int = 1,
+    selection: SelectionConfig | None = None,
 ) -> StageData:
-    """Shards of a prepared directory, which must all belong to its tokenizer; sizes are checked, hashes are not."""
+    """Shards of a prepared directory, which must all belong to its tokenizer; sizes are checked, hashes are not.
+
+    A `mixture` that changes with the steps counts `rows_per_step` rows for each. A run says what its `selection` is, and
+    gets the reference losses that it reads.
+    """
     written = _read_corpus_manifest(path)
     tokenizer, left_out = Tokenizer.load(path / "tokenizer"), []
     train, held = (
@@ -69,7 +79,11 @@ def open_pretraining(
     ]
     if not train:
         raise ValueError(f"{path / 'train'} holds no shard that can be read: run `mai1 prepare` again")
-    rows = TokenStream(train, sequence_length=sequence_length, seed=seed)
+    if selection is not None:
+        open_references(train, selection)
+    settings = {"sequence_length": sequence_length, "seed": seed, "rows_per_step": rows_per_step}
+    gone = frozenset(Path(damage.shard).name for damage in left_out) - {shard.stem.name for shard in train}
+    rows = open_rows(train, mixture or MixtureConfig(), **settings, gone=gone)
     return StageData(tokenizer, rows, heldout, train, questions=[], heldout_shards=held, left_out=left_out)
 
 
@@ -127,7 +141,9 @@ def _open_own(stem: Path) -> Shard:
     """A shard with the manifest that `mai1 prepare` gives to each."""
     shard = Shard.open(stem)
     if not shard.manifest:
-        raise ValueError(f"{stem}.json is missing: {RESTORE}")
+        raise ValueError(
+            f"{stem}.json is missing: {RESTORE}; a shard of another program is written anew as docs/data-format.md shows"
+        )
     return shard
 
 

@@ -19,7 +19,7 @@ from mai1 import __version__
 from mai1.run.config import StageConfig
 
 # Sections and keys that a resumed run may change; all others decide what is learned.
-FREE_SECTIONS = ("engine", "alarms", "guard", "wandb", "samples", "sampling", "watch", "launch")
+FREE_SECTIONS = ("engine", "alarms", "guard", "ledger", "wandb", "samples", "sampling", "watch", "launch")
 FREE_KEYS = (
     "batch.sequences_per_microbatch",
     "train.steps",
@@ -40,7 +40,7 @@ FREE_KEYS = (
 )
 MAX_CONFIG_BYTES = 1 << 16
 DATA_KEYS = ("data.path", "data.train", "data.heldout")
-"""Free as well where changed data was accepted: what was trained on is known by its fingerprint."""
+"""Free as well where changed data was accepted, and so is data.mixture: what was trained on is known by its fingerprint."""
 
 SUPERVISOR_FILES = {"logs", "restarts.jsonl"}
 """What may be in a run's directory before its first rank has claimed it."""
@@ -66,7 +66,7 @@ def claim_run_directory(config: StageConfig, *, facts: dict) -> object:
     resolved = plain(config)
     known = path / "config.yaml"
     if known.is_file():
-        _refuse_other_run(_defaults(config), _read_config(known), resolved, path)
+        _refuse_other_run(_defaults(config), read_config(known), resolved, path)
     elif path.exists() and {entry.name for entry in path.iterdir()} - SUPERVISOR_FILES:
         raise ValueError(
             f"run.name={config.run.name} names {path}, which holds something else: choose another run.name"
@@ -123,7 +123,7 @@ def _defaults(config: StageConfig) -> dict:
     return {f.name: plain(f.default_factory()) for f in fields(config) if f.default_factory is not MISSING}
 
 
-def _read_config(path: Path) -> dict:
+def read_config(path: Path) -> dict:
     """config.yaml of an earlier launch: plain values alone, without tags and without aliases that multiply."""
     restore = "restore the file or choose another run.name"
     if path.stat().st_size > MAX_CONFIG_BYTES:
@@ -144,10 +144,11 @@ def _read_config(path: Path) -> dict:
 
 def _refuse_other_run(defaults: dict, before: dict, now: dict, path: Path) -> None:
     """A key that did not exist when the run began counts as its default, which is what the run did."""
-    old, new = _flat(defaults) | _flat(before), _flat(now)
+    old, new = flat(defaults) | flat(before), flat(now)
     free = FREE_KEYS + (DATA_KEYS if new.get("data.accept_changes") else ())
     for key in sorted(old.keys() | new.keys()):
         is_free = key in free or key.split(".")[0] in FREE_SECTIONS
+        is_free |= key.startswith("data.mixture.") and bool(new.get("data.accept_changes"))
         if not is_free and old.get(key) != new.get(key):
             raise ValueError(
                 f"{key}={new.get(key)} but the run in {path} has {key}={old.get(key)}: give it the old value to resume, "
@@ -155,11 +156,12 @@ def _refuse_other_run(defaults: dict, before: dict, now: dict, path: Path) -> No
             )
 
 
-def _flat(tree: dict, prefix: str = "") -> dict:
-    flat = {}
+def flat(tree: dict, prefix: str = "") -> dict:
+    """Nested mappings as one with dotted keys."""
+    found = {}
     for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
 
 
 def _lock(path: Path) -> object:

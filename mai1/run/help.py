@@ -13,8 +13,9 @@ MISSING_VALUES = {"sft": ["checkpoint.init_from=RUN"]}
 
 
 def print_help(command: str, schema: type, summary: str) -> None:
-    """Teach a command: what it does, its option files, and its keys."""
+    """Teach a command, or an action of one: what it does, its option files, and its keys."""
     print(f"{summary}\n\nusage: mai1 {command} [key=value ...]\n")
+    command = command.partition(" ")[0]
     for group in sorted(path for path in config_directory().iterdir() if path.is_dir() and path.name[0] != "_"):
         if _uses_group(command, group):
             print(f"  {group.name}= {' | '.join(sorted(file.stem for file in group.glob('*.yaml')))}")

@@ -10,6 +10,7 @@ from mai1.checkpoint.checkpoint import ModelFiles
 from mai1.checkpoint.described import check_described
 from mai1.checkpoint.families import family_of
 from mai1.checkpoint.inference import read_model_config, resolve_checkpoint
+from mai1.data.mixed_stream import check_rows_suffice
 from mai1.engine.stages import check_stages
 from mai1.engine.support import check_combination
 from mai1.model.moe.balance import BalanceMethod
@@ -21,6 +22,7 @@ from mai1.run.config import PretrainConfig, SftConfig, StageConfig
 from mai1.run.datasets import StageData, open_instructions, open_pretraining
 from mai1.run.directory import plain
 from mai1.tokenizer.tokenizer import Tokenizer
+from mai1.train.selection import SelectionMethod
 
 
 @dataclass(slots=True)
@@ -67,6 +69,9 @@ def pretraining_stage(config: PretrainConfig) -> Stage:
         seed=config.run.seed,
         heldout_rows=config.train.heldout_rows,
         on_damaged_shard=config.data.on_damaged_shard,
+        mixture=config.data.mixture,
+        rows_per_step=config.batch.sequences_per_step,
+        selection=config.selection,
     )
     model_config = _with_vocabulary(config.model, data.tokenizer)
     init_from = _init_from(config)
@@ -77,6 +82,8 @@ def pretraining_stage(config: PretrainConfig) -> Stage:
 
 def tuning_stage(config: SftConfig) -> Stage:
     """Tuning another model on conversations."""
+    if config.selection.method is SelectionMethod.rho:
+        raise ValueError("selection.method=rho needs reference losses, which conversations have none of: use none")
     init_from = _init_from(config)
     data = open_instructions(
         Path(config.data.train),
@@ -105,6 +112,7 @@ def check_stage(stage: Stage, *, world_size: int) -> None:
         sequence_length=config.data.sequence_length,
     )
     config.batch.microbatches_per_step(config.engine.data_parallel(world_size))
+    check_rows_suffice(stage.data.rows, steps=config.train.steps, rows_per_step=config.batch.sequences_per_step)
     _check_balancing(config, model)
     if config.data.sequence_length > model.max_positions:
         raise ValueError(

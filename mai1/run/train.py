@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +19,7 @@ from mai1.engine.engine import Engine, move_weights, start_deepspeed
 from mai1.engine.experts import expert_parallel_group
 from mai1.engine.stages import split_blocks
 from mai1.engine.topology import place_of, sequence_parallel_group
-from mai1.model.flops import count_parameters, training_flops_per_token
+from mai1.model.flops import count_parameters, training_flops_per_choice, training_flops_per_token
 from mai1.model.init import initialize
 from mai1.model.moe.routing_policy import RoutingConfig
 from mai1.model.transformer import MoETransformer
@@ -26,10 +27,12 @@ from mai1.report.build import build_report
 from mai1.run.data_checks import check_data, check_unchanged
 from mai1.run.datasets import write_baselines
 from mai1.run.directory import claim_run_directory, plain
+from mai1.run.report import summary
 from mai1.run.samples import ask_questions, write_continuations
 from mai1.run.stage import Stage, check_stage
 from mai1.tokenizer.huggingface import write_huggingface_files
 from mai1.train.guard import Guard
+from mai1.train.ledger import Ledger
 from mai1.train.metrics import MetricsLog, Speed, peak_flops
 from mai1.train.selfcheck import self_check
 from mai1.train.step_log import StepLog
@@ -146,6 +149,7 @@ def _build_trainer(stage: Stage, world: World, stop: StopRequest, watch: RankWat
     check_disk_space(stage.checkpoints, engine)
     state = _resume(resume_from, engine, stage, world) if resume_from else _first_state(stage, world)
     _on_main_rank(world, lambda: _measure_before(stage))
+    flops_per_token = training_flops_per_token(stage.model_config, context=config.data.sequence_length)
     return Trainer(
         engine=engine,
         loader=loader,
@@ -158,14 +162,18 @@ def _build_trainer(stage: Stage, world: World, stop: StopRequest, watch: RankWat
         checkpoint_folder=stage.checkpoints,
         files=stage.model_files,
         expert_parallel=config.engine.expert_parallel,
-        speed=Speed(
-            flops_per_token=training_flops_per_token(stage.model_config, context=config.data.sequence_length),
-            peak_flops=peak_flops(world.device) * world.size,
-        ),
+        speed=Speed(flops_per_token=flops_per_token, peak_flops=peak_flops(world.device) * world.size),
         log=_open_log(stage, state) if world.is_main else None,
         stop=stop,
         watch=watch,
         guard=Guard(config.guard),
+        ledger=Ledger(
+            config=config.ledger,
+            flops_per_position=flops_per_token,
+            flops_per_choice=training_flops_per_choice(stage.model_config),
+            scoring_flops=sum(shard.reference.flops for shard in data.train_shards if shard.reference is not None),
+        ),
+        selection_at=partial(config.selection.at, seed=config.run.seed),
         state=state,
         world=world,
     )
@@ -205,6 +213,8 @@ def _resume(directory: Path, engine: Engine, stage: Stage, world: World) -> Trai
         stage.data, stage.config, before=state.data_fingerprint, step=state.step, checkpoint=directory, world=world
     )
     state = load_checkpoint(directory, engine)
+    if state.data_fingerprint != stage.data.rows.fingerprint:
+        state.mixing = {}  # it is of other sources, or another mixture
     state.run, state.data_fingerprint = plain(stage.config), stage.data.rows.fingerprint
     is_finished = state.step >= stage.config.train.steps
     goes_on = "the run is finished" if is_finished else f"going on from step {state.step} of {stage.config.train.steps}"
@@ -225,6 +235,8 @@ def _finish(stage: Stage, *, is_done: bool, step: int) -> None:
         write_continuations(final, stage.config, stage.data)
         ask_questions(final, stage.config, stage.data, when="after")
     page = build_report(stage.config.run.path)
+    for line in summary(stage.config.run.path):
+        print(line, file=sys.stderr)
     command = f"mai1 {shlex.join(sys.argv[1:])}"
     ending = f"done: {final}" if is_done else f"saved at step {step}; to go on, run the same command again: {command}"
     print(f"report: {page}\n{ending}", file=sys.stderr, flush=True)

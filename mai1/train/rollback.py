@@ -13,6 +13,7 @@ from mai1.checkpoint.commit import discard, point_latest
 from mai1.checkpoint.verify import checkpoints_in, newest_sound_checkpoint
 from mai1.engine.engine import Engine
 from mai1.train.guard import GuardConfig
+from mai1.train.ledger import take_back
 from mai1.watch.faults import DivergedError
 
 
@@ -67,7 +68,9 @@ def roll_back(folder: Path, engine: Engine, failed: TrainerState, config: GuardC
         skips_in_a_row=0,
         num_skipped=failed.num_skipped,
         num_rollbacks=failed.num_rollbacks + 1,
+        spent=take_back(failed.spent, loaded.spent),
         data_offset=failed.step + failed.data_offset - loaded.step,
+        mixing=loaded.mixing | {key: failed.mixing[key] for key in failed.mixing.keys() & {"history"}},
     )
     return Rollback(state, failed.step, checkpoint)
 

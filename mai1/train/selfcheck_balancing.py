@@ -137,6 +137,7 @@ def _probe_row(device: torch.device) -> Batch:
         loss_mask_BT=torch.ones_like(zeros_BT, dtype=torch.float32),
         sources_BT=zeros_BT,
         samples_B=zeros_BT[:, 0],
+        epochs_BT=zeros_BT,
         is_packed=False,
     )
 

@@ -5,18 +5,21 @@ Legend: L MoE layers, E experts.
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import torch
 from tqdm import tqdm
 
 from mai1.checkpoint.checkpoint import TrainerState
+from mai1.data.loader import Rows
+from mai1.data.mixed_stream import MixedStream
 from mai1.evaluate.heldout import SourceLoss
 from mai1.train.alarms import AlarmConfig, AlarmWatch
 from mai1.train.expert_figures import DriftFigures, StepChoices, choice_figures, layer_records
 from mai1.train.metrics import MetricsLog
 from mai1.train.rerun import BadStep
 from mai1.train.rollback import Rollback
+from mai1.train.step_sums import StepSums
 from mai1.watch.stragglers import Straggler
 
 
@@ -37,6 +40,11 @@ class StepFigures:
     """Counted for steps that are due to be logged, not for one that a signal makes the last."""
     bad_step: BadStep | None = None
     """What the guard refused of it, at first or for good."""
+    sources: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Of each source that has targets in a step that is due to be logged: see `source_figures`."""
+
+    ledger: dict = field(default_factory=dict)
+    """What its FLOPs went into, and those of the run so far: `Ledger.record`."""
 
     @property
     def is_applied(self) -> bool:
@@ -89,6 +97,8 @@ class StepLog:
                 "grad_norm": figures.grad_norm,
                 **speed,
                 "seconds": state.seconds,
+                **figures.ledger,
+                "sources": figures.sources,
                 "layers": layers,
                 "alarms": [asdict(alarm) for alarm in news.active],
                 "stragglers": [asdict(straggler) for straggler in stragglers],
@@ -104,7 +114,9 @@ class StepLog:
             **{name: count for name, count in troubles.items() if count},
         )
 
-    def write_heldout(self, mean: SourceLoss, losses: dict[str, SourceLoss], state: TrainerState) -> None:
+    def write_heldout(
+        self, mean: SourceLoss, losses: dict[str, SourceLoss], state: TrainerState, *, flops: int
+    ) -> None:
         """The record of a held-out evaluation, of all text and of each source."""
         self.metrics.write(
             {
@@ -113,6 +125,7 @@ class StepLog:
                 "tokens": state.tokens,
                 "loss": mean.loss,
                 "bits_per_byte": mean.bits_per_byte,
+                "flops": flops,
                 "sources": {name: asdict(loss) for name, loss in losses.items()},
             }
         )
@@ -147,6 +160,16 @@ class StepLog:
                 figures.choices, source_names=self._source_names, expert_parallel=self._expert_parallel
             )
         return layer_records(self._layers, figures.tokens_per_expert_LE, drifts=drifts, choices=choices)
+
+
+def source_figures(rows: Rows, sums: StepSums, *, step: int) -> dict[str, dict[str, float]]:
+    """Each source's mean loss in nats and its targets; where rows are mixed by weights, also its weight at this step of data."""
+    weights = rows.weights_at(step) if isinstance(rows, MixedStream) else {}
+    values = zip(rows.source_names, sums.nats_S, sums.targets_S, strict=True)
+    figures = {name: {"loss": nats / count, "targets": int(count)} for name, nats, count in values if count}
+    for name, weight in weights.items():
+        figures.setdefault(name, {})["weight"] = weight
+    return figures
 
 
 def progress_bar(steps: int, first: int, *, disable: bool) -> tqdm:

@@ -20,16 +20,18 @@ from mai1.data.loader import Loader
 from mai1.dist import World, sum_over_ranks
 from mai1.engine.engine import Engine, Update
 from mai1.evaluate.heldout import heldout_losses, mean_loss
-from mai1.loss import LossConfig, StepTotals, as_totals, compute_losses, count_totals, counted_tokens
+from mai1.loss import LossConfig, Losses, Selection, StepTotals, as_totals, compute_losses, count_totals, counted_tokens
 from mai1.model.moe.balance import BalanceConfig, BalanceMethod, update_selection_bias
 from mai1.optim.adamw import OptimConfig
 from mai1.train.expert_figures import ChoiceCounter, RouterDrift, StepChoices, drifts_of_all
 from mai1.train.guard import Guard, GuardConfig, Reason
+from mai1.train.ledger import Ledger
 from mai1.train.metrics import Speed
+from mai1.train.online_mixing import OnlineMixing
 from mai1.train.replicas import replicas_of
 from mai1.train.rerun import BadStep, Probe, describe
 from mai1.train.rollback import roll_back
-from mai1.train.step_log import StepFigures, StepLog, progress_bar
+from mai1.train.step_log import StepFigures, StepLog, progress_bar, source_figures
 from mai1.train.step_sums import StepSums
 from mai1.train.stop import StopRequest
 from mai1.watch.heartbeat import Phase
@@ -72,6 +74,8 @@ class Attempt:
     """Why nothing of it was applied."""
     bad_step: BadStep | None = None
     """What the guard refused, at first or for good."""
+    num_runs: int = 1
+    """Times the step was computed, this one included."""
 
 
 @dataclass(kw_only=True)
@@ -97,11 +101,15 @@ class Trainer:
     world: World
     watch: RankWatch
     guard: Guard = field(default_factory=lambda: Guard(GuardConfig()))
+    ledger: Ledger = field(default_factory=Ledger)
+    selection_at: Callable[[int], Selection | None] = lambda step: None
+    """What selects the targets of a step."""
 
     def __post_init__(self) -> None:
         layers = self.engine.model.moe_layers().values() if self.engine.place.is_first_of_stage else ()
         self.drift = RouterDrift(layer.router for layer in layers)
         self.probe = Probe(self.engine.model)
+        self.mixing = OnlineMixing.of(self.loader.rows, self.world)
         self.saver = Saver(self.checkpoint_folder, self.engine, self.checkpoints, files=self.files)
 
     def fit(self) -> bool:
@@ -109,6 +117,8 @@ class Trainer:
         first, started = self.state.step, time.monotonic() - self.state.seconds
         stop_at = first + self.config.stop_after_steps if self.config.stop_after_steps else self.config.steps
         last, is_stopping = min(self.config.steps, stop_at), False
+        if self.mixing is not None:
+            self.mixing.resume(self.state)
         if first == 0:
             self.evaluate()
         self.engine.model.train()
@@ -152,8 +162,10 @@ class Trainer:
         faulty.
         """
         batches = self.loader.microbatches(step + self.state.data_offset)
-        totals, learning_rate = self._totals(batches), self.optim.learning_rate_at(step, steps=self.config.steps)
-        compute = partial(self._compute, batches, totals, learning_rate=learning_rate, is_logged=is_logged)
+        learning_rate, selection = self.optim.learning_rate_at(step, steps=self.config.steps), self.selection_at(step)
+        totals = self._totals(batches, selection)
+        losses_of = partial(compute_losses, loss=self.loss, balance=self.balance, totals=totals, selection=selection)
+        compute = partial(self._compute, batches, losses_of, learning_rate=learning_rate, is_logged=is_logged)
         attempt = compute()
         if attempt.refusal is not None:
             attempt = self._reconsider(attempt, compute, step=step)
@@ -163,8 +175,12 @@ class Trainer:
         if attempt.refusal is None:
             self._balance_experts(sums.tokens_per_expert_LE)
             self.guard.remember(self.state, loss=sums.loss, grad_norm=sums.grad_norm)
+            if self.mixing is not None:
+                self.mixing.learn(self.state, sums)
             if attempt.counter is not None:
                 choices = self._choices_of_all(attempt.counter)
+        if self.mixing is not None:
+            self.mixing.decide(self.state, done=step + self.state.data_offset + 1)
         figures = StepFigures(
             *sums.means,
             attempt.update.grad_norm,
@@ -173,12 +189,18 @@ class Trainer:
             sums.tokens_per_expert_LE,
             choices,
             attempt.bad_step,
+            source_figures(self.loader.rows, sums, step=step + self.state.data_offset) if is_logged else {},
+            self.ledger.book(self.state, sums.spent, is_applied=attempt.refusal is None, num_runs=attempt.num_runs),
         )
         return figures, sums.is_asked_to_stop or self.guard.has_faulty_rank
 
-    def _compute(self, batches: list[Batch], totals: StepTotals, *, learning_rate: float, is_logged: bool) -> Attempt:
+    def _compute(
+        self, batches: list[Batch], losses_of: Callable[..., Losses], *, learning_rate: float, is_logged: bool
+    ) -> Attempt:
         """Losses and gradients of a step, applied if the guard agrees; else nothing is left of it."""
-        sums, last_load_LE = StepSums(self.engine.model.config, self.world), self._last_load()
+        num_sources = len(self.loader.rows.source_names)
+        sums = StepSums(self.engine.model.config, self.world, num_sources=num_sources, ledger=self.ledger)
+        last_load_LE = self._last_load()
         counter, refusal = self._choice_counter() if is_logged else None, None
         self.probe.start()
 
@@ -193,11 +215,9 @@ class Trainer:
                 samples_B=batch.samples_B,
                 x_BTD=x_BTD,
             )
-            losses = compute_losses(
-                output, batch, loss=self.loss, balance=self.balance, totals=totals, last_load_LE=last_load_LE
-            )
+            losses = losses_of(output, batch, last_load_LE=last_load_LE)
             self.probe.end(losses.total)
-            sums.add(losses, output.routings)
+            sums.add(losses, output.routings, batch)
             if counter is not None:
                 counter.add(output.routings.values(), batch.own(batch.sources_BT))
             return output.hidden_BTD, losses.total
@@ -217,7 +237,7 @@ class Trainer:
         if self.guard.config.rerun:
             with self.probe.layers_watched():
                 attempt = compute()
-            again_RMF = self.probe.over_ranks(self.world)
+            attempt.num_runs, again_RMF = 2, self.probe.over_ranks(self.world)
         attempt.bad_step = describe(
             step=step + 1,
             reason=refused.refusal.value,
@@ -262,7 +282,7 @@ class Trainer:
         mean = mean_loss(losses)
         self.state.heldout_loss = mean.loss
         if self.log is not None:
-            self.log.write_heldout(mean, losses, self.state)
+            self.log.write_heldout(mean, losses, self.state, flops=self.ledger.total(self.state.spent))
         self.speed.pause(time.perf_counter() - paused)
 
     def save(self) -> None:
@@ -296,9 +316,9 @@ class Trainer:
         stage = self.engine.place.stage
         return replicas_of(self.engine.model, self.world, expert_parallel=self.expert_parallel, stage=stage)
 
-    def _totals(self, batches: list[Batch]) -> StepTotals:
+    def _totals(self, batches: list[Batch], selection: Selection | None) -> StepTotals:
         num_mtp_layers = self.engine.model.config.num_mtp_layers
-        counts = count_totals(batches, counted=self.balance.counted, num_mtp_layers=num_mtp_layers)
+        counts = count_totals(batches, counted=self.balance.counted, num_mtp_layers=num_mtp_layers, selection=selection)
         num_stages = self.engine.place.num_stages  # all of them read the same rows
         return as_totals([count / num_stages for count in sum_over_ranks(counts, self.world)])
 

@@ -12,7 +12,8 @@ class CountingRows:
     rows_per_epoch, sequence_length, fingerprint = 100, 4, "counting"
 
     def read(self, sample: int) -> Row:
-        return Row(np.full(5, sample), np.ones(5, dtype=np.uint8), num_valid=5)
+        ones = np.ones(5, dtype=np.uint8)
+        return Row(np.full(5, sample), ones, num_valid=5, reference=ones * sample)
 
 
 def samples_of_step(step: int, *, world_size: int, microbatch: int) -> list[int]:

@@ -181,7 +181,9 @@ def test_a_finished_run_is_left_as_it_is(corpus, trained):
     assert (trained / "metrics.jsonl").read_bytes() == before
 
 
-@pytest.mark.parametrize("command", ["prepare", "pretrain", "sft", "generate", "evaluate", "checkpoint", "report"])
+@pytest.mark.parametrize(
+    "command", ["prepare", "pretrain", "sft", "generate", "evaluate", "score", "checkpoint", "report"]
+)
 def test_help_teaches_every_command(command, mai1):
     shown = mai1(command, "--help")
     assert shown.code == 0 and "mai1 " in shown.out

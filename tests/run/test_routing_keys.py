@@ -1,4 +1,4 @@
-"""What a person sets under `routing:` and `balance:` is what the run trains by."""
+"""What a person sets under `routing:`, `balance:`, `selection:` and `ledger:` is what the run trains by."""
 
 from pathlib import Path
 
@@ -9,6 +9,8 @@ from mai1.run.compose import compose_config
 from mai1.run.config import PretrainConfig
 from mai1.run.stage import check_stage, pretraining_stage
 from mai1.run.train import _build_trainer, _claim
+from mai1.train.ledger import LedgerConfig
+from mai1.train.selection import Unlearned
 from mai1.watch.rank_watch import RankWatch
 from tests.run.conftest import TINY_RUN
 from tests.support.ranks import run_ranks
@@ -20,11 +22,14 @@ KEYS = [
     "balance.method=global_loss",
     "balance.loss_weight=0.5",
     "balance.counted=tokens",
+    "selection.method=drop_learned",
+    "selection.learned_below=0.25",
+    "ledger.max_epochs=7",
 ]
 
 
 def _settings_in_use(world: World, corpus: str, runs: str) -> tuple:
-    """The policy and noise of every router, and the trainer's balancing."""
+    """The policy and noise of every router, the trainer's balancing, its selection and its ledger."""
     config = compose_config(
         "pretrain", PretrainConfig, [*TINY_RUN, *KEYS, f"data.path={corpus}", f"run.directory={runs}"]
     )
@@ -33,10 +38,13 @@ def _settings_in_use(world: World, corpus: str, runs: str) -> tuple:
     _claim(stage)
     trainer = _build_trainer(stage, world, stop=False, watch=RankWatch.off(world))
     routers = [moe.router for moe in trainer.engine.model.moe_layers().values()]
-    return [(router.policy, router.noise_seed) for router in routers], trainer.balance
+    of_routers = [(router.policy, router.noise_seed) for router in routers]
+    return of_routers, trainer.balance, trainer.selection_at(0), trainer.ledger
 
 
 def test_a_runs_routing_and_balancing_reach_every_router_and_the_trainer(corpus: Path, tmp_path: Path):
-    [(of_routers, balance)] = run_ranks(_settings_in_use, 1, str(corpus), str(tmp_path))
+    [(of_routers, balance, selection, ledger)] = run_ranks(_settings_in_use, 1, str(corpus), str(tmp_path))
     assert of_routers == [(RoutingConfig(jitter=0.25, capacity_factor=1.5), noise_seed(3, 1))]
     assert balance == BalanceConfig(method=BalanceMethod.global_loss, loss_weight=0.5, counted=Counted.tokens)
+    assert selection == Unlearned(0.25) and ledger.config == LedgerConfig(max_epochs=7)
+    assert ledger.flops_per_choice == 18 * 32 * 32 and ledger.flops_per_position > 3 * 2 * 32 * 600

@@ -1,4 +1,5 @@
 import json
+import struct
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ import yaml
 
 from mai1.checkpoint.checkpoint import CheckpointConfig
 from mai1.checkpoint.families import to_hf_config
-from mai1.data.shards import ShardWriter
+from mai1.data.shards import HEADER, MAGIC, Shard, ShardWriter
 from mai1.generate.sampling import SamplingConfig
 from mai1.model.init import initialize
 from mai1.model.moe.routing_policy import RoutingConfig
@@ -34,6 +35,24 @@ def test_shards_of_another_tokenizer_are_refused(tmp_path: Path, manifest: dict)
         ValueError, match="foreign.json has tokenizer_hash=(nothing|f{12}) but the tokenizer's is 000000000000"
     ):
         open_shards(tmp_path, SimpleNamespace(hash="0" * 64))
+
+
+def test_a_shard_of_another_program_is_used_once_it_is_written_anew(tmp_path: Path):
+    documents = [np.array([5, 6, 7]), np.array([8])]
+    lengths, offsets, marks = struct.pack("<2i", 3, 1), struct.pack("<2q", 0, 6), struct.pack("<3q", 0, 1, 2)
+    (tmp_path / "theirs.bin").write_bytes(np.concatenate(documents).astype("<u2").tobytes())
+    (tmp_path / "theirs.idx").write_bytes(HEADER.pack(MAGIC, 1, 8, 2, 3) + lengths + offsets + marks)
+    with pytest.raises(
+        ValueError, match="theirs.json is missing: .*another program is written anew as docs/data-format"
+    ):
+        open_shards(tmp_path, SimpleNamespace(hash="0" * 64))
+    theirs = Shard.open(tmp_path / "theirs")
+    with ShardWriter(tmp_path / "corpus" / "other", vocab_size=10) as writer:
+        for number in range(theirs.num_documents):
+            writer.add(theirs.document(number))
+        writer.close({"tokenizer_hash": "0" * 64})
+    [shard] = open_shards(tmp_path / "corpus", SimpleNamespace(hash="0" * 64))
+    assert [shard.document(number).tolist() for number in range(2)] == [ids.tolist() for ids in documents]
 
 
 @pytest.mark.parametrize("family", family_configs())

@@ -67,7 +67,7 @@ def _router_gradients(world: World, expert_parallel: int, accumulation: int) -> 
                 optim=optim,
             )
         totals_of = trainer._totals
-        trainer._totals = lambda batches, of=totals_of: replace(of(batches), num_targets=1e30)  # no language loss
+        trainer._totals = lambda *which, of=totals_of: replace(of(*which), num_targets=1e30)  # no language loss
         trainer.state.tokens_per_expert = LAST_LOAD
         train(trainer, 1)
         for fragment in trainer.engine.fragments():
@@ -218,7 +218,8 @@ def test_a_routing_policy_trains_alike_on_any_topology(routing: RoutingConfig):
 def stage_of(*, moe: dict | None = None, routing: dict | None = None, method: BalanceMethod = BalanceMethod.none):
     """As much of a stage as its check looks at."""
     config = PretrainConfig(routing=RoutingConfig(**(routing or {})), balance=BalanceConfig(method=method))
-    return SimpleNamespace(config=config, model_config=tiny_model_config(max_positions=2048, moe=moe or {}))
+    model_config = tiny_model_config(max_positions=2048, moe=moe or {})
+    return SimpleNamespace(config=config, model_config=model_config, data=SimpleNamespace(rows=None))
 
 
 @pytest.mark.parametrize(
