@@ -57,18 +57,13 @@ def dataset(records: RunRecords, ancestors: list[RunRecords]) -> Markup:
 
 def _one_directory(data: DataRecords) -> Markup:
     stated = mapping(data.manifest.get("sources"))
-    sources = {name: _read_source(mapping(entry)) for name, entry in stated.items()}
+    sources = {name: read_source(mapping(entry)) for name, entry in stated.items()}
     if not sources:
         return absent("No manifest.json that names its sources: how this data was made is not known.")
-    reasons = _reasons_by_size(sources)
-    biggest = sorted(sources, key=lambda name: -sources[name].bytes_read)[:MAX_BARS]
-    bars = {name: _segments(sources[name], reasons) for name in biggest}
-    more = f" The {MAX_BARS} largest of {len(sources)} sources." if len(sources) > MAX_BARS else ""
+    reasons = reasons_by_size(sources)
     return join(
         [
-            caption(f"Share of each source's bytes; the figure at the right is their sum.{more}"),
-            _legend(reasons),
-            stacked_bars(bars, unit="bytes"),
+            source_bars(sources, reasons),
             _source_table(sources),
             details("Dropped, by reason", _reason_table(sources, reasons)),
             _dropped_samples(data.dropped_samples),
@@ -76,20 +71,31 @@ def _one_directory(data: DataRecords) -> Markup:
     )
 
 
-def _read_source(entry: dict[str, Any]) -> SourceCounts:
+def source_bars(sources: dict[str, SourceCounts], reasons: list[str]) -> Markup:
+    """A bar for each source: its bytes by what became of them."""
+    biggest = sorted(sources, key=lambda name: -sources[name].bytes_read)[:MAX_BARS]
+    bars = {name: _segments(sources[name], reasons) for name in biggest}
+    more = f" The {MAX_BARS} largest of {len(sources)} sources." if len(sources) > MAX_BARS else ""
+    note = caption(f"Share of each source's bytes; the figure at the right is their sum.{more}")
+    return join([note, _legend(reasons), stacked_bars(bars, unit="bytes")])
+
+
+def read_source(entry: dict[str, Any]) -> SourceCounts:
     """A source's entry in the manifest; what is missing counts as nothing."""
-    dropped = {reason: _read_counts(counts) for reason, counts in mapping(entry.get("dropped")).items()}
+    dropped = {reason: read_counts(counts) for reason, counts in mapping(entry.get("dropped")).items()}
     return SourceCounts(
         documents_read=number(entry.get("read")) or 0.0,
         documents_kept=number(entry.get("kept")) or 0.0,
-        train=_read_counts(entry.get("train")),
-        heldout=_read_counts(entry.get("heldout")),
+        train=read_counts(entry.get("train")),
+        heldout=read_counts(entry.get("heldout")),
         dropped=dropped,
     )
 
 
-def _read_counts(entry: object) -> Counts:
-    documents, size, tokens = (number(mapping(entry).get(key)) or 0.0 for key in ("documents", "bytes", "tokens"))
+def read_counts(entry: object) -> Counts:
+    """Counts as a manifest states them; what is missing, or no count, is nothing."""
+    keys = ("documents", "bytes", "tokens")
+    documents, size, tokens = (max(number(mapping(entry).get(key)) or 0.0, 0.0) for key in keys)
     return Counts(documents=documents, bytes=size, tokens=tokens)
 
 
@@ -140,13 +146,14 @@ def _sum(sources: list[SourceCounts]) -> SourceCounts:
     return SourceCounts(
         documents_read=sum(source.documents_read for source in sources),
         documents_kept=sum(source.documents_kept for source in sources),
-        train=_sum_counts([source.train for source in sources]),
-        heldout=_sum_counts([source.heldout for source in sources]),
-        dropped={"all": _sum_counts(dropped)},
+        train=sum_counts([source.train for source in sources]),
+        heldout=sum_counts([source.heldout for source in sources]),
+        dropped={"all": sum_counts(dropped)},
     )
 
 
-def _sum_counts(counts: list[Counts]) -> Counts:
+def sum_counts(counts: list[Counts]) -> Counts:
+    """All of them together."""
     return Counts(
         documents=sum(each.documents for each in counts),
         bytes=sum(each.bytes for each in counts),
@@ -159,7 +166,7 @@ def _reason_table(sources: dict[str, SourceCounts], reasons: list[str]) -> Marku
     rows = []
     for reason in reasons:
         struck = {name: source.dropped[reason] for name, source in sources.items() if reason in source.dropped}
-        total = _sum_counts(list(struck.values()))
+        total = sum_counts(list(struck.values()))
         most = max(struck, key=lambda name: struck[name].bytes)
         rows.append([reason, most, grouped(total.documents), grouped(total.bytes)])
     return table(["reason", "mostly in", "documents", "bytes"], rows, num_text_columns=2)
@@ -184,7 +191,8 @@ def _origin(sample: dict[str, Any]) -> str:
     return " · ".join(str(sample[key]) for key in ("source", "name") if sample.get(key))
 
 
-def _reasons_by_size(sources: dict[str, SourceCounts]) -> list[str]:
+def reasons_by_size(sources: dict[str, SourceCounts]) -> list[str]:
+    """Reasons by the bytes that they dropped, the largest first."""
     sizes: dict[str, float] = {}
     for source in sources.values():
         for reason, counts in source.dropped.items():

@@ -1,6 +1,5 @@
 """Entry of the inspection page: `build_inspection(inspection, path)` shows which experts the tokens of a text go to."""
 
-import os
 from pathlib import Path
 
 from mai1.report.inspect_experts import expert_table
@@ -10,7 +9,7 @@ from mai1.report.inspect_overview import header, overview
 from mai1.report.inspect_style import inspection_style
 from mai1.report.inspect_text import coloured_text, expert_chips, text_note, token_table
 from mai1.report.markup import Markup, caption, element, section
-from mai1.report.page import page
+from mai1.report.page import page, write_page
 
 
 def build_inspection(inspection: Inspection, path: Path) -> None:
@@ -25,12 +24,7 @@ def build_inspection(inspection: Inspection, path: Path) -> None:
         overview(inspection, figures),
         token_table(inspection),
     )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(document, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_page(path, document)
 
 
 def _layers(inspection: Inspection, figures: list[LayerFigures]) -> Markup:

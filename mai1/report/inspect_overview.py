@@ -5,7 +5,7 @@ import numpy as np
 from mai1.report.charts import Line, line_chart
 from mai1.report.inspect_figures import LayerFigures, lifts
 from mai1.report.inspect_input import Inspection
-from mai1.report.markup import Markup, absent, caption, element, figure, section, table
+from mai1.report.markup import Markup, absent, caption, element, figure, section, table, tile
 from mai1.report.scales import fixed, grouped, percent
 from mai1.report.tiles import heat_legend, ratio_map
 
@@ -25,14 +25,14 @@ def header(inspection: Inspection, layers: list[LayerFigures]) -> Markup:
     by_source = max(layers, key=lambda layer: layer.about_source.bits)
     by_token = max(layers, key=lambda layer: layer.about_token.bits)
     tiles = [
-        _tile("Tokens surveyed", grouped(int(inspection.is_surveyed.sum())), inspection.survey),
-        _tile("MoE layers", str(len(layers)), f"{len(layers[0].load)} experts each"),
-        _tile("Never taken", grouped(num_unused), f"of {grouped(num_experts)} experts"),
-        _tile("Know the token", f"{by_token.about_token.bits:.2f} bits", f"most, in layer {by_token.number}"),
+        tile("Tokens surveyed", grouped(int(inspection.is_surveyed.sum())), inspection.survey),
+        tile("MoE layers", str(len(layers)), f"{len(layers[0].load)} experts each"),
+        tile("Never taken", grouped(num_unused), f"of {grouped(num_experts)} experts"),
+        tile("Know the token", f"{by_token.about_token.bits:.2f} bits", f"most, in layer {by_token.number}"),
     ]
     if len(inspection.source_names) > 1:
         most = f"most, in layer {by_source.number}"
-        tiles.append(_tile("Know the source", f"{by_source.about_source.bits:.2f} bits", most))
+        tiles.append(tile("Know the source", f"{by_source.about_source.bits:.2f} bits", most))
     notes = (element("p", note, class_="note") for note in inspection.notes)
     title = element("h1", f"Experts of {inspection.title}")
     subtitle = element("p", inspection.subtitle, class_="subtitle")
@@ -100,8 +100,3 @@ def _source_map(layer: LayerFigures, source_names: list[str], *, has_tips: bool)
         for row, name in enumerate(source_names)
     ]
     return ratio_map(ratios, source_names, tips=tips if has_tips else None, x_label="expert")
-
-
-def _tile(name: str, value: str, under: str) -> Markup:
-    lines = [element("span", value, class_="value"), element("span", under, class_="under")]
-    return element("div", element("dt", name), element("dd", *lines))

@@ -62,6 +62,12 @@ def figure(title: str, note: str, *children: object) -> Markup:
     return element("figure", heading, *children)
 
 
+def tile(name: str, value: str, *under: str) -> Markup:
+    """A main figure: its name, its value, and quiet lines under it."""
+    lines = (element("span", line, class_="under") for line in under)
+    return element("div", element("dt", name), element("dd", element("span", value, class_="value"), *lines))
+
+
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, num_text_columns: int = 1) -> Markup:
     """A table; the first `num_text_columns` are text, the others figures aligned to the right."""
 

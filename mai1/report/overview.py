@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from mai1.report.alarms import alarm_counts
-from mai1.report.markup import Markup, element, escape, join
+from mai1.report.markup import Markup, element, tile
 from mai1.report.records import RunRecords, column, last_value, mapping, number
 from mai1.report.scales import compact, fixed, grouped, percent
 from mai1.report.setbacks import setback_counts
@@ -13,10 +13,12 @@ from mai1.report.setbacks import setback_counts
 LINKS = {
     "loss": "loss",
     "pace": "pace",
+    "ledger": "FLOPs",
     "alarms": "alarms",
     "setbacks": "setbacks",
     "experts": "experts",
     "affinity": "sources and experts",
+    "mixture": "mixture",
     "sources": "sources",
     "data": "data",
     "samples": "samples",
@@ -59,13 +61,13 @@ def _tiles(records: RunRecords) -> list[Markup]:
     parameters = mapping(records.run.get("parameters"))
     total, active = number(parameters.get("total")), number(parameters.get("active"))
     return [
-        _tile("Step", grouped(step), f"{compact(tokens)} tokens"),
-        _tile("Held-out loss", fixed(last_value(heldout, "loss")), *_baselines(records)),
-        _tile("Held-out bits / byte", fixed(last_value(heldout, "bits_per_byte"))),
-        _tile("Training loss", fixed(last_value(train, "lm_loss") or last_value(train, "loss")), _non_finite(train)),
-        _tile("Tokens / s", compact(_median(train, "tokens_per_s")), f"last {compact(throughput)}"),
-        _tile("MFU", percent(_median(train, "mfu")), f"last {percent(last_value(train, 'mfu'))}"),
-        _tile("Parameters", compact(total), f"{compact(active)} active ({percent(active, total)})"),
+        tile("Step", grouped(step), f"{compact(tokens)} tokens"),
+        tile("Held-out loss", fixed(last_value(heldout, "loss")), *_baselines(records)),
+        tile("Held-out bits / byte", fixed(last_value(heldout, "bits_per_byte"))),
+        tile("Training loss", fixed(last_value(train, "lm_loss") or last_value(train, "loss")), _non_finite(train)),
+        tile("Tokens / s", compact(_median(train, "tokens_per_s")), f"last {compact(throughput)}"),
+        tile("MFU", percent(_median(train, "mfu")), f"last {percent(last_value(train, 'mfu'))}"),
+        tile("Parameters", compact(total), f"{compact(active)} active ({percent(active, total)})"),
         *_alarm_tile(train),
         *_setback_tile(records),
     ]
@@ -74,19 +76,14 @@ def _tiles(records: RunRecords) -> list[Markup]:
 def _alarm_tile(train: list[dict[str, Any]]) -> list[Markup]:
     """How many alarms hold now; nothing for records that do not tell."""
     counts = alarm_counts(train)
-    return [_tile("Alarms", str(counts[0] or "none"), f"now; {counts[1]:,} earlier")] if counts else []
+    return [tile("Alarms", str(counts[0] or "none"), f"now; {counts[1]:,} earlier")] if counts else []
 
 
 def _setback_tile(records: RunRecords) -> list[Markup]:
     """How many steps were skipped; nothing where all went well."""
     num_skipped, num_rollbacks = setback_counts(records)
     under = f"{num_rollbacks} {'return' if num_rollbacks == 1 else 'returns'} to a checkpoint"
-    return [_tile("Skipped steps", grouped(num_skipped), under)] if num_skipped or num_rollbacks else []
-
-
-def _tile(name: str, value: str, *under: str) -> Markup:
-    lines = (element("span", line, class_="under") for line in under)
-    return element("div", element("dt", name), element("dd", element("span", value, class_="value"), *lines))
+    return [tile("Skipped steps", grouped(num_skipped), under)] if num_skipped or num_rollbacks else []
 
 
 def _baselines(records: RunRecords) -> list[str]:
@@ -104,9 +101,3 @@ def _median(train: list[dict[str, Any]], key: str) -> float | None:
     """The middle of all logged values: one slow step does not speak for the run."""
     values = column(train, key)
     return float(np.nanmedian(values)) if np.isfinite(values).any() else None
-
-
-def failure(name: str, error: Exception) -> Markup:
-    """What stands in place of a part that could not be drawn."""
-    text = join([element("b", name), escape(f" could not be drawn: {type(error).__name__}: {error}")])
-    return element("section", element("p", text, class_="note"))

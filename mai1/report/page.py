@@ -2,8 +2,11 @@
 
 import base64
 import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
 
-from mai1.report.markup import Markup, element, join
+from mai1.report.markup import Markup, element, escape, join
 from mai1.report.pointer import SCRIPT
 from mai1.report.style import STYLE
 
@@ -28,3 +31,23 @@ def page(title: str, *sections: Markup) -> str:
     )
     body = join([element("main", *sections), Markup('<div id="tip" hidden></div>'), element("script", Markup(SCRIPT))])
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{body}</body></html>\n'
+
+
+def drawn(name: str, draw: Callable[[], Markup]) -> Markup:
+    """One part, or a visible note in its place: what cannot be drawn must not end what it tells of."""
+    try:
+        return draw()
+    except Exception as error:
+        text = join([element("b", name), escape(f" could not be drawn: {type(error).__name__}: {error}")])
+        return element("section", element("p", text, class_="note"))
+
+
+def write_page(path: Path, text: str) -> Path:
+    """Write the page; a reader sees the old page or the new one, never half of one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path

@@ -63,7 +63,7 @@ pre { font: 12.5px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sa
   max-height: 420px; overflow-y: auto; }
 .sample { margin: 22px 0; } .sample > .prompt { font-weight: 600; white-space: pre-wrap; overflow-wrap: anywhere; }
 .sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr)); gap: 4px 20px; }
-.sides h4 { font-size: 12.5px; font-weight: 500; color: var(--quiet); margin: 6px 0 0; }
+.sides h4 { font-size: 12.5px; font-weight: 500; color: var(--quiet); margin: 6px 0 0; overflow-wrap: anywhere; }
 .sides > div { min-width: 0; }
 #tip { position: fixed; pointer-events: none; z-index: 2; background: var(--ink); color: var(--paper); padding: 5px 9px;
   border-radius: 5px; font-size: 12.5px; line-height: 1.45; max-width: 320px; font-variant-numeric: tabular-nums; }

@@ -112,16 +112,17 @@ def heat_legend(middle: str = "uniform") -> Markup:
     return element("div", element("span", *cells, class_="cells"), scale, class_="heat-legend")
 
 
-def stacked_bars(bars: dict[str, list[Segment]], *, unit: str, width: int = 760) -> Markup:
-    """One horizontal bar a name, each filling the width: the shares of its segments."""
+def stacked_bars(bars: dict[str, list[Segment]], *, unit: str, is_to_scale: bool = False, width: int = 760) -> Markup:
+    """One horizontal bar a name: the shares of its segments, each bar filling the width or, to scale, the largest alone."""
     row_height, name_width, total_width = 26, 130, 70
+    largest = max((sum(segment.size for segment in segments) for segments in bars.values()), default=0.0)
     rows: list[Markup] = []
     for row, (name, segments) in enumerate(bars.items()):
         total = sum(segment.size for segment in segments) or 1.0
         x, middle = float(name_width), row * row_height + row_height / 2
         rows.append(element("text", _cut(name, 18), x=name_width - 8, y=middle, dy="0.32em", text_anchor="end"))
         for segment in segments:
-            length = segment.size / total * (width - name_width - total_width)
+            length = segment.size / ((largest or 1.0) if is_to_scale else total) * (width - name_width - total_width)
             label = f"{name} · {segment.name}: {compact(segment.size)} {unit} ({percent(segment.size, total)})"
             box = {"x": f"{x:.2f}", "y": row * row_height + 4, "width": f"{length:.2f}", "height": row_height - 8}
             rows.append(element("rect", element("title", label), **box, class_=f"bar {segment.shade}", data_tip=label))

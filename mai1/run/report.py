@@ -1,22 +1,48 @@
-"""`mai1 report RUN`: write report.html of a run, finished or not, and print its main figures."""
+"""`mai1 report DIRECTORY`: write report.html of a run, finished or not, or of a corpus, and print its main figures."""
 
+import sys
 from pathlib import Path
 
 from mai1.report.build import build_report
+from mai1.report.corpus import build_corpus_report
+from mai1.report.corpus_card import write_card
+from mai1.report.corpus_overview import summary as corpus_summary
+from mai1.report.corpus_records import read_corpus
+from mai1.report.ledger import summary_lines
 from mai1.report.records import read_lines, read_object
 
 
 def main(arguments: list[str]) -> None:
     """Build the page, print a summary and where the page is."""
     if "--help" in arguments or len(arguments) != 1:
-        print("usage: mai1 report runs/NAME")
+        print("usage: mai1 report runs/NAME\n       mai1 report data/NAME")
         return
     directory = Path(arguments[0])
     if not (directory / "config.yaml").is_file():
-        raise ValueError(f"{directory} holds no run (no config.yaml there): use runs/NAME")
+        if not (directory / "manifest.json").is_file():
+            raise ValueError(
+                f"{directory} holds neither a run (no config.yaml there) nor a corpus (no manifest.json): use runs/NAME or "
+                "data/NAME"
+            )
+        write_corpus_pages(directory)
+        return
     for line in summary(directory):
         print(line)
     print(f"  report        {build_report(directory)}")
+
+
+def write_corpus_pages(directory: Path) -> None:
+    """Write report.html and README.md of a prepared corpus, and print its main figures and where they are.
+
+    The corpus is complete without them: where they cannot be written, that is said and no more.
+    """
+    for line in corpus_summary(read_corpus(directory)):
+        print(line)
+    try:
+        print(f"  report        {build_corpus_report(directory)}")
+        print(f"  data card     {write_card(directory)}")
+    except OSError as error:
+        print(f"the page or the data card cannot be written ({error}); the corpus is complete", file=sys.stderr)
 
 
 def summary(directory: Path) -> list[str]:
@@ -37,6 +63,7 @@ def summary(directory: Path) -> list[str]:
         first, last = heldout[0], heldout[-1]
         lines.append(f"  held-out      {last['loss']:.3f} nats per token, {last['bits_per_byte']:.3f} bits per byte")
         lines.append(f"  at the start  {first['loss']:.3f} nats per token")
+    lines += [f"  {name:<13} {line}" for name, line in summary_lines(trained, heldout).items()]
     if baselines:
         lines.append(
             f"  baselines     bigram {baselines['bigram']:.3f}, unigram {baselines['unigram']:.3f} nats per token"
