@@ -60,10 +60,13 @@ def read_scores(folders: list[Path], names: list[str]) -> dict[str, np.ndarray]:
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 
-def choose_by_score(scores: dict[str, np.ndarray], folders: list[Path], config: ScoresConfig) -> Choice:
-    """What the limits keep of all documents."""
+def choose_by_score(
+    scores: dict[str, np.ndarray], folders: list[Path], config: ScoresConfig, is_left_N: np.ndarray
+) -> Choice:
+    """What the limits keep of the documents that are left; copies that went before shift no quantile."""
     languages = [judged_as(document) for folder in folders for document in read_documents(folder, with_text=False)]
-    return choose_thresholds(scores, languages, config)
+    left = {name: np.where(is_left_N, values, np.nan) for name, values in scores.items()}
+    return choose_thresholds(left, languages, config)
 
 
 def judged_as(document: Stored) -> str:

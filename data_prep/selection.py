@@ -3,6 +3,7 @@
 Order matters nowhere: copies are compared by what they are, limits and the held-out choice follow hashes.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import chain
@@ -59,10 +60,11 @@ class Selector:
         self.selection = Selection(np.zeros(num_documents, np.uint8), np.zeros(num_documents, np.int16))
         self.selection.cluster_N = np.arange(num_documents)
 
-    def run(self, choice: Choice | None) -> Selection:
+    def run(self, choose: Callable[[np.ndarray], Choice] | None = None) -> Selection:
         """Copies, then what the scores reject, then the byte limits; what is left is for training."""
         self._drop_copies(self.config.dedup)
-        if choice:
+        if choose is not None:
+            choice = choose(self.is_left_N)
             self.selection.limits = choice.limits
             for number, reason in enumerate(choice.reasons[1:], start=1):
                 self._drop(choice.reason == number, reason)

@@ -7,6 +7,9 @@ from data_prep.config import PrepareConfig
 from data_prep.dedup.exact import content_key
 from data_prep.dedup.minhash import MinHashConfig, band_keys
 from data_prep.reading.source import SourceConfig
+from data_prep.scores.config import ScorerConfig, ScorerKind, ScoresConfig
+from data_prep.scores.keep import KeepConfig
+from data_prep.scores.thresholds import choose_thresholds
 from data_prep.selection import Fate, Selection, Selector
 from data_prep.store import Columns, as_pairs
 
@@ -25,7 +28,7 @@ def select(
     names = {f"s{number}": SourceConfig(path="x") for number in range(source_N.max() + 1)}
     config = PrepareConfig(sources=names, **settings)
     selector = Selector(columns_of(texts, families), source_N, config)
-    selector.run(None)
+    selector.run()
     selector.hold_out()
     return selector.selection
 
@@ -79,3 +82,17 @@ def test_limits_hold_and_small_sources_pass_on_their_rest(texts: list[str]):
     sizes = np.array([len(text) for text in texts])
     taken = [int(sizes[(selection.fate_N > 0) & (np.array(sources) == s)].sum()) for s in (0, 1)]
     assert taken[1] == sizes[50:].sum() and 28_500 < sum(taken) <= 30_000
+
+
+def test_copies_shift_no_limit_of_the_scores(texts: list[str]):
+    config = ScoresConfig(scorers={"s": ScorerConfig(kind=ScorerKind.prior, keep=KeepConfig(min_quantile=0.2))})
+    given = [*texts[:40], *[texts[0]] * 60]
+    scores = {"s": np.array([*range(40), *[0.0] * 60], np.float32)}
+
+    def choose(is_left_N: np.ndarray):
+        left = {"s": np.where(is_left_N, scores["s"], np.nan)}
+        return choose_thresholds(left, ["en"] * len(given), config)
+
+    names = {"s0": SourceConfig(path="x")}
+    selector = Selector(columns_of(given), np.zeros(len(given), int), PrepareConfig(sources=names))
+    assert (selector.run(choose).fate_N[:40] == Fate.dropped).tolist() == [place < 8 for place in range(40)]
