@@ -6,6 +6,7 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
+JOBS   ?= 2
 PIP    := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DONE   := $(VENV)/.installed
 
@@ -24,8 +25,9 @@ $(DONE): pyproject.toml constraints.txt
 smoke: $(DONE)
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" launch/smoke.sh
 
+# Files side by side: their tests wait for processes of their own most of the time.
 test: $(DONE)
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile
 
 check: $(DONE)
 	$(VENV)/bin/ruff check .

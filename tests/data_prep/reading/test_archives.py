@@ -79,7 +79,7 @@ def raw_deflate(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("body", "headers"),
     [
-        (gzip.compress(b"<p>x</p>"), ["Content-Encoding: gzip"]),
+        (gzip.compress(b"<p>x</p>", mtime=0), ["Content-Encoding: gzip"]),
         (zlib.compress(b"<p>x</p>"), ["Content-Encoding: deflate"]),
         (raw_deflate(b"<p>x</p>"), ["Content-Encoding: deflate"]),
         (b"<p>x</p>", ["Content-Encoding: gzip"]),
