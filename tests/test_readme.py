@@ -23,6 +23,7 @@ SMALL = {
     "evaluate": ["sequence_length=64", "rows=1"],
     "inspect": ["sequence_length=64", "max_tokens=640"],
 }
+AS_WRITTEN = ("checkpoint", "report", "tokenizer", "mixture")
 
 
 def test_the_first_commands_are_targets_of_the_makefile():
@@ -42,17 +43,19 @@ def test_every_file_the_readme_links_to_exists():
 def test_every_command_runs_as_written(tmp_path):
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    (tmp_path / "launch").symlink_to(ROOT / "launch")
+    for name in ("launch", "README.md"):
+        (tmp_path / name).symlink_to(ROOT / name)
     ran = []
     for command in COMMANDS:
         if command.startswith("make "):
             continue
         words = shlex.split(command)
-        name = next(word for word in words if word in SMALL or word in ("checkpoint", "report"))
+        name = next(word for word in words if word in SMALL or word in AS_WRITTEN)
         done = subprocess.run(
             [*words, *SMALL.get(name, [])], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         ran.append(name)
     first_run = ["prepare", "pretrain", "sft", "generate", "evaluate", "inspect", "checkpoint", "report"]
-    assert ran == [*first_run, "pretrain", "pretrain", "checkpoint"]
+    text = ["prepare", "report", "tokenizer", "mixture"]
+    assert ran == [*first_run, *text, "pretrain", "pretrain", "checkpoint"]
