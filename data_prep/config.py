@@ -1,7 +1,8 @@
 """Everything `mai1 prepare` can be told."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from data_prep.contamination.config import ContaminationConfig
 from data_prep.dedup.minhash import MinHashConfig
@@ -137,12 +138,16 @@ class PrepareConfig(CurateConfig):
     overwrite: bool = False
     """Replace an output that holds a corpus of other settings."""
 
+    keep_work: bool = False
+    """Leave the results of tasks in `.OUTPUT.work`: prepared again with other settings, only what depends on these is done."""
+
     def __post_init__(self) -> None:
         if not self.output:
             raise ValueError("prepare.output='' must name a directory: choose one")
-        for name in self.sources:
-            if not SOURCE_NAME.fullmatch(name):
-                raise ValueError(f"prepare.sources.{name} must be named with letters, digits, - and _: rename it")
+        for key, names in (("sources", self.sources), ("instructions.sources", self.instructions.sources)):
+            for name in names:
+                if not SOURCE_NAME.fullmatch(name):
+                    raise ValueError(f"prepare.{key}.{name} must be named with letters, digits, - and _: rename it")
         for key, least in (("max_bytes", 0), ("seed", 0), ("questions", 0), ("workers", 0)):
             if getattr(self, key) < least:
                 raise ValueError(f"prepare.{key}={getattr(self, key)} must be at least {least}")
@@ -150,7 +155,19 @@ class PrepareConfig(CurateConfig):
             raise ValueError(f"prepare.heldout_fraction={self.heldout_fraction} must be from 0 to 0.5")
 
 
-def word_lists(config: PrepareConfig) -> list[str]:
+def located(config: CurateConfig) -> CurateConfig:
+    """The same with absolute paths to its files, for tasks that run in any directory."""
+
+    def absolute(path: str) -> str:
+        return str(Path(path).expanduser().absolute()) if path else ""
+
+    keys = ("blocked_domain_files", "allowed_domain_files", "blocked_word_files")
+    urls = replace(config.urls, **{key: [absolute(path) for path in getattr(config.urls, key)] for key in keys})
+    c4 = replace(config.rules.c4, bad_words_file=absolute(config.rules.c4.bad_words_file))
+    return replace(config, urls=urls, rules=replace(config.rules, c4=c4))
+
+
+def word_lists(config: CurateConfig) -> list[str]:
     """The files of domains and words that the stages read."""
     urls, bad_words = config.urls, config.rules.c4.bad_words_file
     lists = [*urls.blocked_domain_files, *urls.allowed_domain_files, *urls.blocked_word_files]
@@ -159,6 +176,6 @@ def word_lists(config: PrepareConfig) -> list[str]:
 
 def other_inputs(config: PrepareConfig) -> list[str]:
     """All files besides the sources that decide what is written."""
-    examples = [str(path) for path in example_files(config.scores)]
+    examples = [str(path) for path in example_files(config.scores).values()]
     talks = [source.path for source in config.instructions.sources.values()]
     return [*word_lists(config), *(task.path for task in config.contamination.tasks.values()), *examples, *talks]

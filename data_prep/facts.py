@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from data_prep.config import ErrorConfig
 from data_prep.engine.task import Result
+from data_prep.reading.bad import Reason
 from data_prep.reading.slices import Slice
 from data_prep.reading.source import SourceConfig
 from data_prep.selection import Selection
@@ -17,6 +19,15 @@ from data_prep.tally import SAMPLES_PER_REASON, Tally
 
 KEPT = "kept"
 """The reason under which samples of kept documents stand."""
+
+SECTIONS = {
+    **{stage: stage for stage in ("extraction", "language", "contamination", "scores")},
+    "url": "urls",
+    "c4": "rules.c4",
+    "basic": "rules.basic",
+    **{stage: f"rules.{stage}" for stage in ("gopher", "repetition", "fineweb")},
+}
+"""The part of the settings that each family of reasons comes from."""
 
 
 @dataclass(slots=True)
@@ -71,10 +82,11 @@ class Curated:
         if num_bad > errors.max_fraction * (num_bad + num_read):
             reason = bad.most_common(1)[0][0]
             sample = self.tally.samples[reason][0]
+            mend = "set its text_field" if reason == Reason.no_field else "mend them"
             counts = ", ".join(f"{count} {reason}" for reason, count in sorted(bad.items()))
             raise ValueError(
                 f"{key}: {num_bad} of {num_bad + num_read} documents cannot be read ({counts}), such as {sample['name']}: "
-                f"{sample['detail']}; mend them or raise prepare.errors.max_fraction={errors.max_fraction}"
+                f"{sample['detail']}; {mend} or raise prepare.errors.max_fraction={errors.max_fraction}"
             )
         if not num_read:
             raise ValueError(f"{key} must hold at least one document: name a source with text")
@@ -89,7 +101,15 @@ class Curated:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
         if "limit.max_bytes" in dropped:
             raise ValueError(f"{key} has no document within max_bytes ({reasons}): raise max_bytes")
-        raise ValueError(f"{key} must keep at least one of its {num_read} documents ({reasons}): relax prepare.rules")
+        raise ValueError(f"{key} must keep at least one of its {num_read} documents ({reasons}): {_mend(dropped)}")
+
+
+def _mend(dropped: Counter) -> str:
+    """What to change where nothing is left, by the most frequent reason."""
+    stage = dropped.most_common(1)[0][0].partition(".")[0]
+    if stage == "dedup":
+        return "it holds what other sources hold, so remove it or name it before them"
+    return f"relax prepare.{SECTIONS.get(stage, 'rules')}"
 
 
 def select_tallies(sources: list[Curated], selection: Selection, columns: Columns) -> None:

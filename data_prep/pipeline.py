@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from data_prep.as_json import to_json
-from data_prep.config import CurateConfig, PrepareConfig, word_lists
+from data_prep.config import CurateConfig, PrepareConfig, located, word_lists
 from data_prep.contamination.index import ContaminationIndex
 from data_prep.contamination.stage import ContaminationStage
 from data_prep.curation import INDEX, CurateTask
@@ -23,10 +22,12 @@ from data_prep.facts import Curated, count_cuts, dropped_of, select_tallies, sou
 from data_prep.figures import write_figures
 from data_prep.folders import digests_of, keep_folder
 from data_prep.instruct import InstructPreparation
+from data_prep.progress import progress_bar
 from data_prep.questions import Pair, choose_questions, pairs_of
 from data_prep.reading.slices import Slice
 from data_prep.repeats import PassageTask, roles_of_slices
-from data_prep.scoring import ScoreTask, choose_by_score, fit, read_scores
+from data_prep.scores.config import as_fitted, example_files
+from data_prep.scoring import FitTask, ScoreTask, choose_by_score, read_scores
 from data_prep.selection import Selection, Selector
 from data_prep.splitting import HeldoutKind
 from data_prep.store import read_columns
@@ -94,8 +95,10 @@ class Pipeline:
 
     def _curate(self, slices: dict[str, list[Slice]], index: str) -> list[Curated]:
         """Every slice through the stages; limited sources are read no further than their share needs."""
-        stages = CurateConfig(**{entry.name: getattr(self.config, entry.name) for entry in fields(CurateConfig)})
-        shares, lists = shares_of(self.config, slices), digests_of(word_lists(self.config))
+        stages = located(
+            CurateConfig(**{entry.name: getattr(self.config, entry.name) for entry in fields(CurateConfig)})
+        )
+        shares, lists = shares_of(self.config, slices), digests_of(word_lists(stages))
         sources = [Curated(name, self.config.sources[name], places) for name, places in slices.items()]
         while wave := [(s, piece) for s in sources for piece in s.next_slices(SPARE * shares[s.name])]:
             tasks = [
@@ -118,16 +121,20 @@ class Pipeline:
 
     def _score(self, sources: list[Curated]) -> dict[str, np.ndarray]:
         """One number a document and scorer; scorers are fitted on an even sample of the curated text."""
-        config, folders = self.config.scores, folders_of(sources)
+        config, folders = as_fitted(self.config.scores), folders_of(sources)
         if not config.scorers:
             return {}
-        num_characters = sum(source.num_bytes for source in sources)
-        scorers = keep_folder(
-            self.work / "scorers", lambda folder: fit(folders, config, num_characters=num_characters, folder=folder)
-        )
+        num_bytes = sum(source.num_bytes for source in sources)
+        examples = digests_of([str(path) for path in example_files(config).values()])
+        task = FitTask([str(folder) for folder in folders], num_bytes, config, examples)
+        (fitted,) = self.engine.run([Task("fit", to_json(task), weight=num_bytes)], title="fit scores")
         pieces = [result for source in sources for result in source.results]
         tasks = [
-            Task("score", to_json(ScoreTask(str(piece.folder), str(scorers), config)), weight=piece.summary["bytes"])
+            Task(
+                "score",
+                to_json(ScoreTask(str(piece.folder), str(fitted.folder), config)),
+                weight=piece.summary["bytes"],
+            )
             for piece in pieces
         ]
         scored = [result.folder for result in self.engine.run(tasks, title="score")]
@@ -138,9 +145,9 @@ class Pipeline:
         folders = folders_of(sources)
         columns = read_columns(folders, num_bands=self.config.dedup.minhash.num_bands)
         source_N = np.repeat(np.arange(len(sources)), [source.num_documents for source in sources])
-        choice = choose_by_score(scores, folders, self.config.scores) if scores else None
+        choose = partial(choose_by_score, scores, folders, self.config.scores) if scores else None
         selector = Selector(columns, source_N, self.config)
-        selection = selector.run(choice)
+        selection = selector.run(choose)
         select_tallies(sources, selection, columns)
         for source in sources:
             source.check_kept()
@@ -189,9 +196,7 @@ class Pipeline:
             parts = (part for each in chosen for part in parts_of(self._encode_task(each)))
             texts = (part.text for part in parts if part.split == "train")
             size = min(total, limit) if limit else total
-            with tqdm(
-                desc="learn tokenizer", unit="B", unit_scale=True, total=size, disable=self.is_quiet, leave=False
-            ) as bar:
+            with progress_bar("learn tokenizer", total=size, unit="B", is_quiet=self.is_quiet) as bar:
                 sample = even_sample(texts, share=min(1.0, limit / max(total, 1)) if limit else 1.0)
                 tokenizer = train_tokenizer(sample, self.config.tokenizer, advance=bar.update)
         tokenizer.save(self.output / "tokenizer")

@@ -1,6 +1,7 @@
 """`mai1 prepare`: raw text to a corpus directory, all or nothing; a finished one is recognised and left alone.
 
-Results of tasks stand in `.OUTPUT.work` until the corpus is complete, so a run that was killed continues where it was.
+Results of tasks stand in `.OUTPUT.work` until the corpus is complete, so a run that was killed continues where it was; with
+`keep_work=true` they stay, so that other thresholds take seconds.
 """
 
 import dataclasses
@@ -15,14 +16,16 @@ from data_prep.config import PrepareConfig, other_inputs
 from data_prep.encoding import load_tokenizer
 from data_prep.engine.start import make_engine
 from data_prep.folders import digests_of
+from data_prep.instruct import check_sources
 from data_prep.pipeline import Pipeline
 from data_prep.reading.embedded_text import embedded_sources
 from data_prep.reading.listing import list_slices
 from data_prep.reading.slices import Slice
+from data_prep.scores.config import example_files
 from data_prep.staging import FORMAT, MANIFEST, Staging, check_disk, check_output, read_manifest, remove
 
 VERSION = 2
-HARMLESS = ("output", "workers", "overwrite", "engine", "engine_options", "library")
+HARMLESS = ("output", "workers", "overwrite", "keep_work", "engine", "engine_options", "library")
 """Keys that change nothing in what is written."""
 
 DISK_MARGIN_BYTES = 64 << 20
@@ -39,10 +42,12 @@ def prepare(config: PrepareConfig, *, progress: bool = True) -> dict:
         print(f"{output} is already prepared from these settings and inputs: nothing to do", file=sys.stderr)
         return finished
     check_output(output, overwrite=config.overwrite)
+    check_inputs(config)
     check_disk(output, num_bytes=_bytes_needed(config, slices))
     work = output.parent / f".{output.name}.work"
     with ExitStack() as stack:
         staging = stack.enter_context(Staging(output))
+        check_output(output, overwrite=config.overwrite)  # once more: another run may have ended just now
         engine = stack.enter_context(
             make_engine(
                 config.engine, work, options=config.engine_options, num_workers=config.workers, is_quiet=not progress
@@ -54,8 +59,17 @@ def prepare(config: PrepareConfig, *, progress: bool = True) -> dict:
         manifest |= pipeline.run(slices)
         (staging.directory / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         staging.commit()
-    remove(work)
+    if not config.keep_work:
+        remove(work)
     return manifest
+
+
+def check_inputs(config: PrepareConfig) -> None:
+    """ValueError when a file that is needed hours later is not there or cannot be what it should be."""
+    for key, path in example_files(config.scores).items():
+        if not path.is_file():
+            raise ValueError(f"{key}={path} must be a .jsonl or .txt file of examples: check the path")
+    check_sources(config.instructions)
 
 
 def _fingerprint(config: PrepareConfig, slices: dict[str, list[Slice]]) -> str:

@@ -31,11 +31,27 @@ class ScoreTask:
     config: ScoresConfig
 
 
-def fit(folders: list[Path], config: ScoresConfig, *, num_characters: int, folder: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class FitTask:
+    """What scorers are fitted on; everything that they depend on."""
+
+    documents: list[str]
+    """The folders of all curated slices."""
+
+    num_characters: int
+    """How much text is in them."""
+
+    config: ScoresConfig
+    examples: dict[str, str]
+    """The digests of the files of examples."""
+
+
+def fit(task: FitTask, folder: Path) -> dict:
     """Fit all scorers on an even sample of the curated documents and write them into `folder`."""
-    every = max(1, -(-num_characters // SAMPLE_CHARACTERS))
-    documents = (document for each in folders for document in read_documents(each))
-    fit_scorers(((d.text, judged_as(d)) for d in islice(documents, 0, None, every)), config, folder)
+    every = max(1, -(-task.num_characters // SAMPLE_CHARACTERS))
+    documents = (document for each in task.documents for document in read_documents(Path(each)))
+    fit_scorers(((d.text, judged_as(d)) for d in islice(documents, 0, None, every)), task.config, folder)
+    return {}
 
 
 def score(task: ScoreTask, folder: Path) -> dict:

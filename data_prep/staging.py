@@ -22,8 +22,10 @@ class Staging:
         self.directory = output.parent / f".{output.name}.staging"
 
     def __enter__(self) -> "Staging":
+        if self.directory.is_symlink():
+            raise ValueError(f"prepare.output={self.output}: {self.directory} must be no link: remove it")
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.directory / "lock", "w")  # noqa: SIM115 (held until __exit__)
+        self._lock = os.fdopen(os.open(self.directory / "lock", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666), "w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -43,7 +45,6 @@ class Staging:
 
     def commit(self) -> None:
         """Flush every file to disk and put the directory in the output's place."""
-        (self.directory / "lock").unlink()
         for path in sorted(self.directory.rglob("*")):
             _flush(path)
         _flush(self.directory)
@@ -52,6 +53,8 @@ class Staging:
             remove(old)
             self.output.rename(old)
         self.directory.rename(self.output)
+        (self.output / "lock").unlink()  # held until here: who comes earlier is refused, and can clear nothing away
+        _flush(self.output)
         _flush(self.output.parent)
         remove(old)
 

@@ -7,10 +7,11 @@ from data_prep.as_json import from_json
 from data_prep.curation import CurateTask, curate
 from data_prep.encoding import EncodeTask, encode
 from data_prep.repeats import PassageTask, list_passages
-from data_prep.scoring import ScoreTask, score
+from data_prep.scoring import FitTask, ScoreTask, fit, score
 
 TASKS: dict[str, Callable[[dict, Path], dict]] = {
     "curate": lambda arguments, folder: curate(from_json(CurateTask, arguments), folder),
+    "fit": lambda arguments, folder: fit(from_json(FitTask, arguments), folder),
     "score": lambda arguments, folder: score(from_json(ScoreTask, arguments), folder),
     "passages": lambda arguments, folder: list_passages(from_json(PassageTask, arguments), folder),
     "encode": lambda arguments, folder: encode(from_json(EncodeTask, arguments), folder),

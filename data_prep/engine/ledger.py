@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from tqdm import tqdm
-
 from data_prep.engine.task import Result, Task, find_result
+from data_prep.progress import progress_bar
 
 MOST_STARTS = 2
 """A task whose worker died, such as by the kernel's hand for want of memory, is started once more in a fresh one."""
@@ -46,17 +45,15 @@ class Ledger:
         self._results: dict[str, Result] = {key: result for key, result in found.items() if result}
         self._failures: dict[str, Failure] = {}
         self._deaths: Counter[str] = Counter()
+        self._shown = ""
         self._waiting = deque(task for key, task in self._tasks.items() if key not in self._results)
         counts_tasks = all(task.weight == 1 for task in tasks)
-        self._bar = tqdm(
-            desc=title,
-            unit="task" if counts_tasks else "B",
-            unit_scale=not counts_tasks,
+        self._bar = progress_bar(
+            title,
             total=sum(task.weight for task in self._tasks.values()),
-            initial=sum(self._tasks[key].weight for key in self._results),
-            smoothing=0,
-            disable=is_quiet,
-            leave=False,
+            done=sum(self._tasks[key].weight for key in self._results),
+            unit="task" if counts_tasks else "B",
+            is_quiet=is_quiet,
         )
 
     def __enter__(self) -> "Ledger":
@@ -106,7 +103,9 @@ class Ledger:
 
     def show(self, text: str) -> None:
         """Draw the bar again, with a word on what is waited for."""
-        self._bar.set_postfix_str(text)
+        if text != self._shown:
+            self._shown = text
+            self._bar.set_postfix_str(text)
 
     def results(self) -> list[Result]:
         """In the order of the tasks. The first failure in that order is raised: ValueError or TaskError."""

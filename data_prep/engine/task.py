@@ -39,8 +39,11 @@ class Task:
         return hashlib.sha256(f"{code_version()} {self.kind} {canonical_json(self.arguments)}".encode()).hexdigest()
 
     def __str__(self) -> str:
-        """`curate 3f2a1b0c9d8e (slice=3, source='books')`, cut short where arguments are long."""
-        arguments = ", ".join(f"{name}={value!r}" for name, value in sorted(self.arguments.items()))
+        """`curate 3f2a1b0c9d8e (slice=3, source='books')`, the short ones first, cut off where they are long."""
+        given = sorted(
+            (len(repr(value)), name, value) for name, value in self.arguments.items() if value not in ("", {})
+        )
+        arguments = ", ".join(f"{name}={value!r}" for _, name, value in given)
         shown = arguments if len(arguments) <= 160 else arguments[:157] + "..."
         return f"{self.kind} {self.key[:SHORT_KEY]} ({shown})"
 
@@ -63,8 +66,8 @@ def find_result(task: Task, work: Path) -> Result | None:
     folder = task.folder(work)
     try:
         done = json.loads((folder / DONE).read_bytes())
-        return Result(folder, done["summary"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return Result(folder, done["summary"]) if isinstance(done["summary"], dict) else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -5,6 +5,7 @@ JOB/elements/NUMBER.jsonl, one after the other, marks each that it starts in JOB
 """
 
 import argparse
+import errno
 import importlib
 import json
 import socket
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from data_prep.engine.ledger import Failure
 from data_prep.engine.perform import perform
-from data_prep.engine.task import SHORT_KEY, Task, read_task
+from data_prep.engine.task import SHORT_KEY, Task, canonical_json, read_task
 
 TABLE = "data_prep.tasks"
 """The module whose TASKS says what each kind of task does."""
@@ -24,6 +25,11 @@ TABLE = "data_prep.tasks"
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """For NumPy, Arrow and the like, before they are loaded: workers are as many as CPUs, and sums must not depend on threads.
 Ray gives its workers the same."""
+
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+PARTLY_WRITTEN = "requested and"
+"""What NumPy says of a full disk, without a number: `1048576 requested and 4096 written`."""
 
 
 def attempt(line: str, work: Path, table: str) -> Failure | None:
@@ -40,6 +46,8 @@ def attempt(line: str, work: Path, table: str) -> Failure | None:
     except Exception as error:
         is_mistake = type(error) is ValueError
         text = str(error) if is_mistake else f"{type(error).__name__}: {error}"
+        if isinstance(error, OSError) and (error.errno in NO_SPACE or PARTLY_WRITTEN in text):
+            text += ": free some space, then run the same command again"
         return Failure(" ".join(text.split()), log=_write_log(task, work), is_mistake=is_mistake)
     return None
 
@@ -49,7 +57,8 @@ def _write_log(task: Task, work: Path) -> str:
     path = work / "logs" / f"{task.kind}-{task.key[:SHORT_KEY]}.log"
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{task} on {socket.gethostname()}\n{traceback.format_exc()}", encoding="utf-8")
+        arguments = canonical_json(task.arguments)
+        path.write_text(f"{task} on {socket.gethostname()}\n{arguments}\n{traceback.format_exc()}", encoding="utf-8")
         return str(path)
     return ""
 

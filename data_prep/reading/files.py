@@ -9,6 +9,7 @@ import contextlib
 import glob
 import io
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,12 +18,17 @@ from pathlib import Path
 
 from data_prep.reading.bad import InputError, Reason
 
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, line ends, and what turns the direction of writing round."""
+
 
 @dataclass(frozen=True, slots=True)
 class SliceFile:
     """A file of a slice, as it was when it was found."""
 
     path: str
+    """The absolute path, for tasks that run in any directory; or a URL."""
+
     name: str
     """The path as it is shown: what is no Unicode in it is replaced."""
 
@@ -65,8 +71,8 @@ def open_local(file: SliceFile) -> io.BufferedReader:
 
 
 def printable(path: str) -> str:
-    """A path whose bytes are no UTF-8, with a replacement character for each of them."""
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """A path with a replacement character for each byte that is no UTF-8 and each character that moves a terminal's cursor."""
+    return UNPRINTABLE.sub("\ufffd", path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
 
 
 def _named_file(key: str, path: str) -> SliceFile:
@@ -77,7 +83,12 @@ def _named_file(key: str, path: str) -> SliceFile:
     status = os.stat(path)
     if status.st_size == 0:
         raise ValueError(f"{key} must not be empty: name a file with text")
-    return SliceFile(path, printable(path), status.st_size, str(status.st_mtime_ns))
+    return SliceFile(_absolute(path), printable(path), status.st_size, str(status.st_mtime_ns))
+
+
+def _absolute(path: str) -> str:
+    """Without taking out `..`, which may follow a link."""
+    return os.path.join(os.getcwd(), path)
 
 
 def _split_pattern(pattern: str) -> tuple[str, list[str]]:
@@ -98,7 +109,7 @@ def _match(directory: str, parts: list[str], *, root: str) -> Iterator[SliceFile
     try:
         entries = list(os.scandir(directory or "."))
     except OSError:
-        yield SliceFile(directory, printable(directory), refusal=Reason.unreadable)
+        yield SliceFile(_absolute(directory), printable(directory), refusal=Reason.unreadable)
         return
     for entry in entries:
         if fnmatchcase(entry.name, parts[0]) and (parts[0].startswith(".") or not entry.name.startswith(".")):
@@ -138,6 +149,6 @@ def _file_at(path: str, *, root: str) -> Iterator[SliceFile]:
     except OSError:
         refusal = Reason.unreadable
     if refusal:
-        yield SliceFile(path, printable(path), refusal=refusal)
+        yield SliceFile(_absolute(path), printable(path), refusal=refusal)
     else:
-        yield SliceFile(path, printable(path), status.st_size, str(status.st_mtime_ns))
+        yield SliceFile(_absolute(path), printable(path), status.st_size, str(status.st_mtime_ns))

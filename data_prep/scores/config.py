@@ -1,7 +1,7 @@
 """Settings of quality scores: which scorers there are, what each learns from, and what of its scores is kept."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
@@ -74,7 +74,24 @@ class ScoresConfig:
                     )
 
 
-def example_files(config: ScoresConfig) -> list[Path]:
-    """The files that scorers learn from: what is fitted depends on their content, too."""
-    sections = [(getattr(each, each.kind.value), NEEDED_PATHS.get(each.kind, ())) for each in config.scorers.values()]
-    return [Path(getattr(section, key)) for section, keys in sections for key in keys]
+def example_files(config: ScoresConfig) -> dict[str, Path]:
+    """The files that scorers learn from, by key: what is fitted depends on their content, too."""
+    return {
+        f"prepare.scores.scorers.{name}.{each.kind.value}.{key}": Path(
+            getattr(getattr(each, each.kind.value), key)
+        ).expanduser()
+        for name, each in config.scorers.items()
+        for key in NEEDED_PATHS.get(each.kind, ())
+    }
+
+
+def as_fitted(config: ScoresConfig) -> ScoresConfig:
+    """What decides the scores themselves: no limits, and its files by absolute paths, for tasks that run in any directory."""
+
+    def located(scorer: ScorerConfig) -> ScorerConfig:
+        kind, keys = scorer.kind.value, NEEDED_PATHS.get(scorer.kind, ())
+        section = getattr(scorer, kind)
+        paths = {key: str(Path(getattr(section, key)).expanduser().absolute()) for key in keys}
+        return replace(scorer, keep=KeepConfig(), **{kind: replace(section, **paths)})
+
+    return replace(config, scorers={name: located(scorer) for name, scorer in config.scorers.items()})

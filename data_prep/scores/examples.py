@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import heapq
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,18 +13,19 @@ MAX_LINE_BYTES = 16 * 2**20
 
 def examples_of(path: Path, *, key: str) -> Iterator[str]:
     """The texts of a .jsonl or .txt file, also packed as .gz; `key` names the setting in errors."""
+    path = path.expanduser()
     plain = path.name.removesuffix(".gz")
     if not plain.endswith((".jsonl", ".txt")):
         raise ValueError(f"{key}={path} must be a .jsonl or .txt file with one text a line, or such a file as .gz")
     if not path.is_file():
-        raise ValueError(f"{key}={path} must be a file that exists")
+        raise ValueError(f"{key}={path} must be a file that exists: check the path")
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
             for number, line in enumerate(iter(lambda: lines.readline(MAX_LINE_BYTES + 1), b""), start=1):
                 text = _text_of(line, is_json=plain.endswith(".jsonl"), place=f"{key}={path}, line {number}")
                 if text.strip():
                     yield text
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{key}={path} cannot be unpacked: {error}") from error
 
 

@@ -101,6 +101,9 @@ def _mistake(message: str) -> int:
 def _say(message: str) -> None:
     """One line, and a file for the launcher, if there is one: torchrun shows it, and nothing is started again."""
     rank = os.environ.get("RANK", "0")
+    message = "".join(
+        c if c.isprintable() else "\ufffd" for c in message
+    )  # names of files may hold what a terminal obeys
     print(f"mai1: {'' if rank == '0' else f'[rank {rank}] '}{message}", file=sys.stderr, flush=True)
     if error_file := os.environ.get("TORCHELASTIC_ERROR_FILE"):
         with suppress(OSError), open(error_file, "w", encoding="utf-8") as file:

@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import TypeVar, get_origin
+from typing import TypeVar, get_args, get_origin
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -55,6 +55,12 @@ def _is_of_mapping(key: str, schema: type) -> bool:
     return get_origin(kind) is dict or (hasattr(kind, "__dataclass_fields__") and _is_of_mapping(rest, kind))
 
 
+def entry_type(kind: object) -> type | None:
+    """The dataclass that the entries of a mapping with names of one's own are; None for any other type."""
+    entries = get_args(kind)[1] if get_origin(kind) is dict else None
+    return entries if hasattr(entries, "__dataclass_fields__") else None
+
+
 def _check_overrides(overrides: list[str], command: str) -> None:
     """Refuse what Hydra would misread or ignore, and what would bring the environment into every checkpoint."""
     for override in overrides:
@@ -86,6 +92,10 @@ def _refuse_unknown_keys(content: dict, schema: type, command: str, prefix: str 
             raise ValueError(f"{prefix}{name} is no key of `mai1 {command}`: {near}")
         if hasattr(entry.type, "__dataclass_fields__") and isinstance(value, dict):
             _refuse_unknown_keys(value, entry.type, command, f"{prefix}{name}.")
+        elif entries := entry_type(entry.type):
+            for own, inner in (value or {}).items():
+                if isinstance(inner, dict):
+                    _refuse_unknown_keys(inner, entries, command, f"{prefix}{name}.{own}.")
 
 
 def _explain(error: Exception, command: str, schema: type, overrides: list[str]) -> str:

@@ -3,10 +3,11 @@
 import ast
 import inspect
 import textwrap
+from dataclasses import MISSING, Field
 from enum import Enum
 from pathlib import Path
 
-from mai1.run.compose import compose_config, config_directory
+from mai1.run.compose import compose_config, config_directory, entry_type
 
 MISSING_VALUES = {"sft": ["checkpoint.init_from=RUN"]}
 """Stand-ins for what a person must give."""
@@ -28,18 +29,35 @@ def _uses_group(command: str, group: Path) -> bool:
 
 
 def _print_keys(schema: type, values: object, *, indent: str) -> None:
+    """Of `values`, or without any the defaults of the fields; `...` stands for what must be given."""
     notes = field_notes(schema)
     for name, entry in schema.__dataclass_fields__.items():
-        value = getattr(values, name)
+        value = getattr(values, name) if values is not None else _default_of(entry)
         if hasattr(entry.type, "__dataclass_fields__"):
             print(f"{indent}{name}:  # {notes.get(name, '')}")
             _print_keys(entry.type, value, indent=indent + "  ")
             continue
-        shown = value.value if isinstance(value, Enum) else value
+        shown = _plain(value)
         lines = textwrap.wrap(notes.get(name, ""), 72) or [""]
         print(f"{indent}{name + '=' + str(shown):<{max(36 - len(indent), 1)}} {lines[0]}")
         for line in lines[1:]:
             print(f"{'':<37}{line}")
+        if (entries := entry_type(entry.type)) is not None:
+            print(f"{indent}  NAME:  # {' '.join((entries.__doc__ or '').split())}")
+            _print_keys(entries, None, indent=indent + "    ")
+
+
+def _plain(value: object) -> object:
+    """A value as it is written on the command line."""
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    return value.value if isinstance(value, Enum) else value
+
+
+def _default_of(entry: Field) -> object:
+    if entry.default_factory is not MISSING:
+        return entry.default_factory()
+    return "..." if entry.default is MISSING else entry.default
 
 
 def field_notes(schema: type) -> dict[str, str]:

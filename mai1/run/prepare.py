@@ -1,4 +1,7 @@
-"""`mai1 prepare`: raw text to token shards. The only arrow from mai1 to data_prep."""
+"""`mai1 prepare`: raw text to curated token shards, instruction data, and a page to decide from.
+
+The only arrow from mai1 to data_prep.
+"""
 
 import sys
 from pathlib import Path
@@ -13,7 +16,7 @@ from mai1.run.report import write_corpus_pages
 def main(arguments: list[str]) -> None:
     """Prepare as configured, then write the page and the data card and say where they are."""
     if "--help" in arguments:
-        print_help("prepare", PrepareConfig, __doc__)
+        print_help("prepare", PrepareConfig, (__doc__ or "").splitlines()[0])
         return
     config = compose_config("prepare", PrepareConfig, arguments)
     try:

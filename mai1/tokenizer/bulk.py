@@ -113,7 +113,7 @@ def _by_gigatoken(model: Model) -> Encode:
     import gigatoken
 
     if isinstance(model, ByteBpeModel):
-        return gigatoken.Tokenizer.from_json(to_json(model, ())).encode
+        return gigatoken.Tokenizer.from_json(to_json(model, (), indent=None)).encode
     if not model.has_merges:
         raise ValueError("library=gigatoken must have pieces of several characters, but this model has none: use own")
     encode = gigatoken.Tokenizer.from_sentencepiece(model.content).encode

@@ -5,16 +5,24 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
 
 from data_prep.config import ErrorConfig, PrepareConfig
+from data_prep.instruct import InstructConfig, InstructSourceConfig
 from data_prep.reading.source import SourceConfig
+from data_prep.scores.config import ScorerConfig, ScorerKind, ScoresConfig
+from data_prep.scores.importance import ImportanceConfig
+from data_prep.scores.keep import KeepConfig
+from data_prep.scores.prior import PriorConfig
 from data_prep.splitting import HeldoutKind
 from data_prep.stages.basic import BasicConfig
+from data_prep.stages.c4 import C4Config
 from data_prep.stages.pii import PiiConfig
 from data_prep.stages.rules import RulesConfig
+from data_prep.staging import Staging
 from mai1.data.shards import Shard
 from mai1.tokenizer.tokenizer import Tokenizer
 from mai1.tokenizer.training import TokenizerConfig, TokenizerKind
@@ -289,7 +297,10 @@ def test_a_corpus_that_is_too_small_for_its_vocabulary_says_what_works(run, book
 
 
 def test_everything_dropped_is_an_error_that_gives_the_reasons(run, books: Path):
-    with pytest.raises(ValueError, match=r"must keep at least one of its 60 documents \(60 basic.too_short\): relax"):
+    with pytest.raises(
+        ValueError,
+        match=r"must keep at least one of its 60 documents \(60 basic.too_short\): relax prepare.rules.basic",
+    ):
         run(books, rules=RulesConfig(basic=BasicConfig(min_characters=10_000)))
 
 
@@ -326,3 +337,88 @@ def test_real_books_come_back_unchanged(run, tmp_path: Path):
     found = {" ".join(t.split()) for split in ("train", "heldout") for t in texts_of(tmp_path / "out", split)}
     assert found <= wanted and len(found) > 0.9 * len(wanted)
     assert np.all(Shard.open(tmp_path / "out" / "train" / "books").lengths > 1)
+
+
+def test_results_that_are_kept_are_not_made_again_when_a_limit_of_scores_changes(run, books: Path, tmp_path: Path):
+    def scores(share: float) -> ScoresConfig:
+        prior = PriorConfig(min_documents=5, center_documents=5)
+        keep = KeepConfig(min_quantile=share)
+        return ScoresConfig(scorers={"usual": ScorerConfig(kind=ScorerKind.prior, prior=prior, keep=keep)})
+
+    def done() -> dict[str, set[Path]]:
+        tasks = tmp_path / ".out.work" / "tasks"
+        return {kind.name: set(kind.iterdir()) for kind in tasks.iterdir()}
+
+    run(books, scores=scores(0.1), keep_work=True)
+    before = done()
+    second = run(books, scores=scores(0.3), keep_work=True, overwrite=True)
+    assert second["sources"]["books"]["dropped"] == {"scores.usual.low": {"documents": 18, "bytes": ANY}}
+    assert {kind for kind, folders in done().items() if folders != before[kind]} == {"encode"}
+    run(books, scores=scores(0.2), overwrite=True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["books.jsonl", "out"]
+
+
+def test_paths_in_the_settings_of_tasks_are_absolute(run, make_text, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("words.txt").write_text("unlikelyword\n")
+    Path("good.txt").write_text("".join(make_text(i).replace("\n", " ") + "\n" for i in range(9)))
+    Path("a.jsonl").write_text("".join(json.dumps({"text": make_text(i)}) + "\n" for i in range(30)))
+    rules = RulesConfig(c4=C4Config(bad_words_file="words.txt"))
+    target = ScorerConfig(kind=ScorerKind.importance, importance=ImportanceConfig(target="good.txt"))
+    source = run("a.jsonl", rules=rules, scores=ScoresConfig(scorers={"t": target}), keep_work=True)["sources"]["books"]
+    assert source["path"] == "a.jsonl" and Path("out/inputs.txt").read_text().startswith("books a.jsonl ")
+    for path in Path(".out.work/tasks").rglob("done.json"):
+        for name in ("words.txt", "good.txt", "a.jsonl"):
+            given = path.read_text().replace(f'"name":"{name}"', "").replace(f'"path":"{name}"', "", 1)
+            assert f'"{name}"' not in given
+
+
+NO_TALKS = InstructConfig(sources={"talks": InstructSourceConfig(path="none.jsonl")})
+NO_TARGET = ScorerConfig(kind=ScorerKind.importance, importance=ImportanceConfig(target="no.txt"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"instructions": NO_TALKS},
+            r"prepare\.instructions\.sources\.talks\.path=none\.jsonl must be a .jsonl or .json",
+        ),
+        (
+            {"scores": ScoresConfig(scorers={"t": NO_TARGET})},
+            r"prepare\.scores\.scorers\.t\.importance\.target=no\.txt must be a .jsonl or .txt file of examples: check",
+        ),
+    ],
+)
+def test_files_that_are_needed_late_are_looked_for_at_once(run, books: Path, tmp_path: Path, changes, message: str):
+    with pytest.raises(ValueError, match=message):
+        run(books, **changes)
+    assert [p.name for p in tmp_path.iterdir()] == ["books.jsonl"]
+
+
+def test_a_source_that_others_hold_already_says_what_to_do(run, books: Path, tmp_path: Path):
+    (tmp_path / "again.jsonl").write_text(books.read_text())
+    with pytest.raises(
+        ValueError, match=r"sources\.again\.path=.*\(60 dedup\.exact\): it holds what other sources hold"
+    ):
+        run({"books": books, "again": tmp_path / "again.jsonl"})
+
+
+def test_a_missing_text_field_is_named(run, books: Path):
+    source = SourceConfig(path=str(books), text_field="body")
+    with pytest.raises(ValueError, match=r"no field 'body', but 'text', 'id'; set its text_field or raise"):
+        run({"books": source})
+
+
+def test_a_finished_run_keeps_its_lock_until_the_output_stands(run, books: Path, tmp_path: Path, monkeypatch):
+    refused = []
+
+    def flush(path: Path) -> None:
+        if path.name == "manifest.json":
+            with pytest.raises(ValueError, match="is being prepared by another process"), Staging(tmp_path / "out"):
+                pass
+            refused.append(path)
+
+    monkeypatch.setattr("data_prep.staging._flush", flush)
+    run(books)
+    assert len(refused) == 1 and not (tmp_path / "out" / "lock").exists()

