@@ -5,6 +5,7 @@ usage: python benchmarks/mai1_side.py PART --text FILE --output DIR --tokenizer 
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from data_prep.reading.source import SourceConfig
 from data_prep.selection import Fate
 from data_prep.splitting import HeldoutKind
 from data_prep.stages.basic import BasicConfig
-from data_prep.stages.boilerplate import BoilerplateConfig, BoilerplateStage
+from data_prep.stages.boilerplate import BoilerplateConfig, remove_boilerplate
 from data_prep.stages.c4 import C4Config
 from data_prep.stages.code import CodeConfig
 from data_prep.stages.fineweb import FineWebConfig
@@ -47,13 +48,15 @@ def main() -> None:
 def filter_documents(job: Job) -> None:
     """Each chain on documents that are in memory, by the thresholds of datatrove; all are judged as prose."""
     off = {"basic": BasicConfig(enabled=False), "code": CodeConfig(enabled=False)}
-    lines = BoilerplateConfig(enabled=True, unpunctuated=True, min_line_words=3, menu_lines=0, repeated_menu_lines=0)
+    lines = LinesStage(
+        BoilerplateConfig(enabled=True, unpunctuated=True, min_line_words=3, menu_lines=0, repeated_menu_lines=0)
+    )
     chains: dict[str, list[Stage]] = {
         "gopher quality + repetition": [
             rules(gopher=GopherConfig(enabled=True), repetition=RepetitionConfig(enabled=True), **off)
         ],
         "fineweb": [rules(fineweb=FineWebConfig(enabled=True), **off)],
-        "c4": [BoilerplateStage(lines), rules(c4=C4Config(enabled=True, min_sentences=5), **off)],
+        "c4": [lines, rules(c4=C4Config(enabled=True, min_sentences=5), **off)],
     }
     documents = [Document(each["text"], each["id"], language=each["language"]) for each in job.records()]
     for name, stages in chains.items():
@@ -61,6 +64,18 @@ def filter_documents(job: Job) -> None:
             kept = [outcome for outcome in apply_stages(documents, stages) if isinstance(outcome, Document)]
         job.facts[name] = [document.name for document in kept]
     job.facts["gopher quality + repetition, the same words"] = job.facts["gopher quality + repetition"]
+
+
+class LinesStage:
+    """The line rules of C4 on every document, also on code, which our own stage leaves alone."""
+
+    name = "lines"
+
+    def __init__(self, config: BoilerplateConfig) -> None:
+        self.config = config
+
+    def __call__(self, documents: list[Document]) -> list[Document]:
+        return [replace(each, text=remove_boilerplate(each.text, self.config)[0]) for each in documents]
 
 
 def rules(**families: object) -> RulesStage:

@@ -1,6 +1,6 @@
-"""What each side of `benchmarks/prepare.py` runs on: one core, a clock, the documents, its result. Standard library only,
+"""What each side of `benchmarks/prepare.py` runs on: one core, a clock, the documents, its result.
 
-because datatrove's environment has none of ours.
+Standard library only, because datatrove's environment has none of our packages.
 """
 
 import argparse

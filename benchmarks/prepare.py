@@ -72,7 +72,7 @@ class Bench:
         command += ["--tokenizer", str(self.tokenizer), *extra]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+            raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
         return json.loads((output / RESULT).read_text(encoding="utf-8")) | {"output": output}
 
     def compare(self, part: str, text: Path) -> tuple[list[dict], list[dict]]:
@@ -129,8 +129,8 @@ def main() -> None:
         bench = Bench(scratch, given.datatrove, given.rounds, text, tokenizer)
         for part in given.only:
             {"filters": filters, "minhash": minhash, "tokens": tokens, "phases": phases}[part](bench)
-    if given.json:
-        given.json.write_text(json.dumps(bench.results, indent=1) + "\n", encoding="utf-8")
+            if given.json:
+                given.json.write_text(json.dumps(bench.results, indent=1) + "\n", encoding="utf-8")
     raise SystemExit("\n".join(bench.missed) if bench.missed else 0)
 
 
