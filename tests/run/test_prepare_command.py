@@ -66,7 +66,7 @@ def test_a_log_file_has_lines_and_not_a_bar(tmp_path: Path, capsys):
         corpus(tmp_path),
         f"output={tmp_path / 'out'}",
         "workers=1",
-        "tokenizer.vocab_size=270",
+        "tokenizer.vocab_size=275",
         "dedup.minhash.is_on=false",
     )
     shown = capsys.readouterr().err
