@@ -1,6 +1,5 @@
 import hashlib
 import json
-import os
 import random
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from data_prep.scores.config import ScorerConfig, ScorerKind, ScoresConfig
 from data_prep.scores.keep import KeepConfig
 from data_prep.scores.prior import PriorConfig
 from mai1.tokenizer.training import TokenizerConfig
+from tests.support.ray_token import RAY_TOKEN
 from tests.support.slurm import SlurmCluster, why_not
 
 pytestmark = pytest.mark.slow
@@ -75,7 +75,7 @@ def test_any_number_of_workers_writes_the_same_bytes(corpus: dict, local: dict, 
 def test_ray_writes_the_bytes_of_the_local_engine(corpus: dict, local: dict, tmp_path: Path, monkeypatch):
     pytest.importorskip("ray")
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
-    monkeypatch.setenv("RAY_AUTH_TOKEN", os.urandom(16).hex())
+    monkeypatch.setenv("RAY_AUTH_TOKEN", RAY_TOKEN)
     options = EngineOptions(ray=RayConfig(num_cpus=2))
     assert prepared(tmp_path / "out", corpus, engine=EngineKind.ray, engine_options=options) == local
 

@@ -184,7 +184,14 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_done(tmp_path: Path):
 
 
 def test_libraries_of_a_worker_use_one_thread(tmp_path: Path):
-    assert run(tmp_path, [Task("surroundings", {})])[0].summary == {"threads": "1", "numpy": False}
+    code = (
+        "import sys; from tests.data_prep.engine.test_local import *\n"
+        "print(run(Path(sys.argv[1]), [Task('surroundings', {})])[0].summary)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]  # other tests preload NumPy in this process's workers
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    printed = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
+    assert printed.stdout == "{'numpy': False, 'threads': '1'}\n"
 
 
 def test_the_bar_weighs_tasks_and_counts_what_was_done_before(tmp_path: Path, capsys: pytest.CaptureFixture):

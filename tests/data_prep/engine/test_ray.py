@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from data_prep.engine.local import LocalEngine
 from data_prep.engine.task import Task
 from tests.support.engine_run import TABLE, digest, squares
 from tests.support.engine_tasks import count
+from tests.support.ray_token import RAY_TOKEN
 
 pytest.importorskip("ray")
 
@@ -36,7 +36,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayEngine]:
     """One real cluster of two CPUs for all tests here, with a token of its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_AUTH_MODE", raising=False)
-        patch.setenv("RAY_AUTH_TOKEN", os.urandom(16).hex())
+        patch.setenv("RAY_AUTH_TOKEN", RAY_TOKEN)
         work = tmp_path_factory.mktemp("work")
         with RayEngine(work, RayConfig(num_cpus=2), is_quiet=True, table=TABLE) as running:
             yield running
