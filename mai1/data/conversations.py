@@ -8,6 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import lru_cache, partial
 
 import numpy as np
@@ -17,6 +18,13 @@ from mai1.data.batch import Row
 MAX_SOURCES = 32
 OTHERS = "others"
 """What the rarest sources are called together, where a file names more than MAX_SOURCES."""
+
+
+class TooLong(Enum):
+    """What becomes of conversations that are longer than a row."""
+
+    leave_out = "leave_out"
+    cut = "cut"
 
 
 @dataclass(slots=True)
@@ -99,11 +107,12 @@ def name_sources(sources: list[str]) -> list[str]:
 
 def _join(conversations: list[Conversation], *, source_numbers: dict[str, int], length: int, pad_id: int) -> Row:
     ids, mask = np.full(length, pad_id, dtype=np.int64), np.zeros(length, dtype=np.uint8)
-    sources = np.zeros(length, dtype=np.int64)
+    sources, starts = np.zeros(length, dtype=np.int64), np.zeros(length, dtype=bool)
     filled = 0
     for conversation in conversations:
         end = filled + len(conversation.ids)
         ids[filled:end], mask[filled:end] = conversation.ids, conversation.loss_mask
+        starts[filled], mask[filled] = True, 0  # nothing stands before it that it could follow from
         sources[filled:end] = source_numbers.get(conversation.source, len(source_numbers) - 1)
         filled = end
-    return Row(ids, mask, num_valid=filled, sources=sources)
+    return Row(ids, mask, num_valid=filled, sources=sources, starts=starts)

@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from mai1.data.conversation_shapes import is_message, to_messages
+from mai1.data.conversation_shapes import Dialogue, as_text, to_dialogue
+from mai1.data.messages import is_message
 
 MAX_LINE_BYTES = 16 * 2**20
 MAX_FILE_BYTES = 2**30
@@ -16,17 +17,17 @@ MAX_FILE_BYTES = 2**30
 
 def read_conversations(path: Path) -> list[list[dict]]:
     """All conversations of a file, in order."""
-    return [messages for messages, _ in read_with_sources(path)]
+    return [as_text(dialogue) for dialogue, _ in read_with_sources(path)]
 
 
-def read_with_sources(path: Path) -> list[tuple[list[dict], str]]:
-    """All conversations of a file, in order, each with its `source` field or else the file's name."""
+def read_with_sources(path: Path) -> list[tuple[Dialogue, str]]:
+    """All conversations of a file as they are told, in order, each with its `source` field or else the file's name."""
     if not path.is_file():
         raise ValueError(f"{path} is no file: name a .jsonl or .json file of conversations")
     conversations = []
     for where, record in read_records(path):
         try:
-            conversations.append((to_messages(record), _source(record) or path.stem))
+            conversations.append((to_dialogue(record), _source(record) or path.stem))
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
     if not conversations:

@@ -11,12 +11,13 @@ import tiktoken
 
 from mai1.tokenizer.byte_bpe import ByteBpeModel
 from mai1.tokenizer.byte_bpe_file import to_json
+from mai1.tokenizer.foreign import ForeignModel
 from mai1.tokenizer.ranks import ranks_of
 from mai1.tokenizer.sentencepiece_model import SPACE, SentencePieceModel
 from mai1.tokenizer.tokenizer import Tokenizer, check_unicode
 from mai1.tokenizer.words import EXPRESSIONS, MAX_SEGMENT_CHARACTERS
 
-Model = SentencePieceModel | ByteBpeModel
+Model = SentencePieceModel | ByteBpeModel | ForeignModel
 Encode = Callable[[str], Sequence[int] | np.ndarray]
 
 CHECKED_CHARACTERS = 1 << 16
@@ -84,6 +85,8 @@ class BulkEncoder:
 
 def _fastest(model: Model) -> Library:
     is_byte_bpe = isinstance(model, ByteBpeModel)
+    if isinstance(model, ForeignModel):
+        return Library.own
     if find_spec("gigatoken") and (is_byte_bpe or model.has_merges):
         return Library.gigatoken
     return Library.tiktoken if is_byte_bpe else Library.own

@@ -4,10 +4,11 @@
 
 Control tokens touch the content directly, so a Hugging Face tokenizer that renders `CHAT_TEMPLATE` to one string and
 cuts it at its special tokens gets the same ids. What a message says is raw text and can never become a control token.
+A foreign tokenizer has a chat template of its own (`foreign_chat.py`).
 """
 
-from dataclasses import dataclass
-
+from mai1.tokenizer.chat_tokens import ChatTokens, Learn, learned_answers
+from mai1.tokenizer.foreign_chat import encode_foreign_chat, encode_prompt
 from mai1.tokenizer.tokenizer import Tokenizer
 from mai1.tokenizer.vocabulary import END_OF_MESSAGE
 
@@ -33,27 +34,32 @@ CHAT_TEMPLATE = (
 )
 
 
-@dataclass(slots=True)
-class ChatTokens:
-    """One conversation as ids; both lists have the same length."""
-
-    ids: list[int]
-    loss_mask: list[int]
-    """1 on what the assistant says and on the `<|end|>` that closes it."""
-
-
-def encode_chat(tokenizer: Tokenizer, messages: list[dict], *, add_generation_prompt: bool = False) -> ChatTokens:
+def encode_chat(
+    tokenizer: Tokenizer,
+    messages: list[dict],
+    *,
+    tools: list[dict] | None = None,
+    add_generation_prompt: bool = False,
+    learn: Learn = Learn.all,
+) -> ChatTokens:
     """Ids and mask of a conversation; ValueError for one that nothing could be learned from.
 
-    With `add_generation_prompt` the conversation ends with `<|assistant|>` and need not hold an answer yet.
+    With `add_generation_prompt` the conversation ends as an answer begins and need not hold an answer yet. `tools` are
+    definitions for a foreign chat template; for ours they are text in the messages (`mai1/data/conversation_shapes.py`).
     """
-    _check_messages(messages, needs_assistant=not add_generation_prompt)
+    if tokenizer.is_foreign:
+        if add_generation_prompt:
+            return ChatTokens(ids := encode_prompt(tokenizer.model, messages, tools=tools), [0] * len(ids))
+        return encode_foreign_chat(tokenizer.model, messages, tools=tools, learn=learn)
+    assert not tools, "our own template has tools as text"
+    _check_messages(messages)
+    learned = set() if add_generation_prompt else set(learned_answers(messages, learn))
     end_id = tokenizer.vocabulary.control_id(END_OF_MESSAGE)
     chat = ChatTokens([tokenizer.end_of_text_id], [0])
-    for message, content in zip(messages, tokenizer.encode_batch([m["content"] for m in messages]), strict=True):
-        learned = int(message["role"] == "assistant")
+    contents = tokenizer.encode_batch([m["content"] for m in messages])
+    for number, (message, content) in enumerate(zip(messages, contents, strict=True)):
         chat.ids += [_role_id(tokenizer, message["role"]), *content, end_id]
-        chat.loss_mask += [0] + [learned] * (len(content) + 1)
+        chat.loss_mask += [0] + [int(number in learned)] * (len(content) + 1)
     if add_generation_prompt:
         chat.ids.append(_role_id(tokenizer, "assistant"))
         chat.loss_mask.append(0)
@@ -64,7 +70,7 @@ def _role_id(tokenizer: Tokenizer, role: str) -> int:
     return tokenizer.vocabulary.control_id(f"<|{role}|>")
 
 
-def _check_messages(messages: list[dict], *, needs_assistant: bool) -> None:
+def _check_messages(messages: list[dict]) -> None:
     if not isinstance(messages, list) or not messages:
         raise ValueError("messages must be a list with at least one message")
     for number, message in enumerate(messages):
@@ -78,5 +84,3 @@ def _check_messages(messages: list[dict], *, needs_assistant: bool) -> None:
             raise ValueError(f"{where}.content must be a string, but is {type(content).__name__}")
         if role == "assistant" and not content.strip():
             raise ValueError(f"{where}.content of the assistant must not be empty: nothing could be learned from it")
-    if needs_assistant and all(message["role"] != "assistant" for message in messages):
-        raise ValueError("messages must hold at least one assistant message: nothing could be learned from them")

@@ -27,8 +27,14 @@ UNKNOWN = "<unk>"
 
 
 def write_huggingface_files(tokenizer: Tokenizer, directory: Path) -> None:
-    """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja."""
+    """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja.
+
+    A foreign tokenizer is these files already, and they stay as they are.
+    """
     Path(directory).mkdir(parents=True, exist_ok=True)
+    if tokenizer.is_foreign:
+        tokenizer.save(directory)
+        return
     is_byte_bpe = isinstance(tokenizer.model, ByteBpeModel)
     special = {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT, "pad_token": PAD}
     special |= {} if is_byte_bpe else {"unk_token": UNKNOWN}

@@ -1,7 +1,8 @@
-"""Text to token ids and back, byte for byte, with either of two models: SentencePiece or byte-level BPE.
+"""Text to token ids and back, with one of three models: SentencePiece or byte-level BPE of ours, or somebody else's.
 
-tokenizer.model vocabulary.json    SentencePiece
-tokenizer.json vocabulary.json     byte-level BPE
+tokenizer.model vocabulary.json          SentencePiece, byte for byte
+tokenizer.json vocabulary.json           byte-level BPE, byte for byte
+tokenizer.json tokenizer_config.json     a Hugging Face tokenizer, as it is
 """
 
 import hashlib
@@ -11,8 +12,9 @@ from pathlib import Path
 
 from mai1.tokenizer.byte_bpe import ByteBpeModel
 from mai1.tokenizer.byte_bpe_file import BYTE_BPE_FILE, from_json, to_json
+from mai1.tokenizer.foreign import ForeignModel, ForeignVocabulary
 from mai1.tokenizer.sentencepiece_model import SentencePieceModel
-from mai1.tokenizer.vocabulary import END_OF_TEXT, PAD, Vocabulary
+from mai1.tokenizer.vocabulary import END_OF_MESSAGE, END_OF_TEXT, PAD, Vocabulary
 
 SENTENCEPIECE_FILE = "tokenizer.model"
 VOCABULARY_FILE = "vocabulary.json"
@@ -23,20 +25,25 @@ MAX_VOCABULARY_BYTES = 1 << 20
 class Tokenizer:
     """A model that cuts text into pieces, and the vocabulary around it."""
 
-    def __init__(self, model: SentencePieceModel | ByteBpeModel, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, model: SentencePieceModel | ByteBpeModel | ForeignModel, vocabulary: Vocabulary | ForeignVocabulary
+    ) -> None:
         self.model, self.vocabulary = model, vocabulary
         if model.num_ids != vocabulary.text_size:
             raise ValueError(
                 f"vocabulary.text_size={vocabulary.text_size} must equal the {model.num_ids} pieces "
                 "of the model: the two files belong to different tokenizers"
             )
-        self.end_of_text_id = vocabulary.control_id(END_OF_TEXT)
-        self.pad_id = vocabulary.control_id(PAD)
+        self.end_of_text_id = model.end_of_text_id if self.is_foreign else vocabulary.control_id(END_OF_TEXT)
+        self.pad_id = model.pad_id if self.is_foreign else vocabulary.control_id(PAD)
 
     @classmethod
     def load(cls, directory: Path) -> "Tokenizer":
-        """Read a tokenizer's two files; ValueError names the file that is missing or broken."""
+        """Read a tokenizer's files, ours or a Hugging Face directory's; ValueError names what is missing or broken."""
         vocabulary_path = Path(directory) / VOCABULARY_FILE
+        if not vocabulary_path.is_file() and (Path(directory) / "tokenizer_config.json").is_file():
+            model = ForeignModel.read(directory)
+            return cls(model, ForeignVocabulary(model))
         model_path = Path(directory) / SENTENCEPIECE_FILE
         if not model_path.is_file() and (Path(directory) / BYTE_BPE_FILE).is_file():
             model_path = Path(directory) / BYTE_BPE_FILE
@@ -52,9 +59,46 @@ class Tokenizer:
         except ValueError as error:
             raise ValueError(f"{model_path}: {error}") from error
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is somebody else's, with a chat template of its own."""
+        return isinstance(self.model, ForeignModel)
+
+    def with_chat_template(self, path: Path) -> "Tokenizer":
+        """The same foreign tokenizer with the chat template of a file."""
+        model = self.model.with_chat_template(_read_bounded(path, max_bytes=MAX_VOCABULARY_BYTES), where=str(path))
+        return Tokenizer(model, ForeignVocabulary(model))
+
+    @property
+    def num_text_ids(self) -> int:
+        """Ids below this may be sampled, and those in `stop_ids`; the model may have more, which stand for nothing."""
+        return self.vocabulary.text_size
+
+    @cached_property
+    def stop_ids(self) -> list[int]:
+        """What ends an answer or a text; the first one ends a text."""
+        if self.is_foreign:
+            return self.model.stop_ids
+        ends = [name for name in (END_OF_TEXT, END_OF_MESSAGE) if name in self.vocabulary.control]
+        return [self.vocabulary.control_id(name) for name in ends]
+
+    @property
+    def begin_id(self) -> int:
+        """What a Hugging Face config calls the token that begins a text, whether or not one is put there."""
+        return self.model.begin_id if self.is_foreign else self.end_of_text_id
+
+    @property
+    def begin_ids(self) -> list[int]:
+        """What stands in front of a text that is no conversation."""
+        return self.model.begin_ids if self.is_foreign else [self.end_of_text_id]
+
     def save(self, directory: Path) -> None:
-        """Write the two files that `load` reads; ValueError where they would stand beside another tokenizer's."""
+        """Write the files that `load` reads; ValueError where they would stand beside another tokenizer's."""
         Path(directory).mkdir(parents=True, exist_ok=True)
+        if self.is_foreign:
+            for name, content in self.model.files.items():
+                (Path(directory) / name).write_bytes(content)
+            return
         name, content = self._model_file
         if name == BYTE_BPE_FILE and (Path(directory) / SENTENCEPIECE_FILE).exists():
             raise ValueError(f"{directory} holds the {SENTENCEPIECE_FILE} of another tokenizer: use another directory")
@@ -64,10 +108,15 @@ class Tokenizer:
     @cached_property
     def hash(self) -> str:
         """SHA-256 over the model's file and the vocabulary: equal hashes mean equal ids."""
+        if self.is_foreign:
+            return self.model.hash
         return hashlib.sha256(self._model_file[1] + self.vocabulary.to_json().encode()).hexdigest()
 
     def encode(self, text: str) -> list[int]:
-        """Ids of raw text, never a control id: `decode(encode(text)) == text`. ValueError for lone surrogates."""
+        """Ids of raw text, never a control id. ValueError for lone surrogates.
+
+        `decode(encode(text)) == text` with ours; what becomes of spaces and accents with somebody else's is theirs.
+        """
         check_unicode(text)
         return self.model.encode(text)
 
@@ -77,6 +126,8 @@ class Tokenizer:
 
     def decode(self, ids: list[int]) -> str:
         """The text of ids; control tokens by name, bytes that are no UTF-8 as U+FFFD. ValueError for an unknown id."""
+        if self.is_foreign:
+            return self.model.decode(ids)
         parts = []
         for token_id in ids:
             if 0 <= token_id < self.vocabulary.text_size:

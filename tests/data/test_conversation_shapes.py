@@ -3,7 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from mai1.data.conversation_shapes import TOOL_INTRODUCTION, Preference, is_preference, to_messages, to_preference
+from mai1.data.conversation_shapes import (
+    TOOL_INTRODUCTION,
+    Dialogue,
+    Preference,
+    as_text,
+    is_preference,
+    to_dialogue,
+    to_messages,
+    to_preference,
+)
 from mai1.data.instructions import read_conversations, read_records
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "instruct"
@@ -137,3 +146,112 @@ def test_real_preferences_are_read_whole():
         pytest.skip("this checkout has no shared data")
     pairs = [to_preference(record) for _, record in read_records(path)]
     assert len(pairs) == 1100 and all(p.messages[-1]["role"] == "user" and p.chosen for p in pairs)
+
+
+QUESTION_AND_ANSWER = [ASK, ANSWER]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"query": "Why?", "response": "Because."},
+        {"problem": "Why?", "solution": "Because."},
+        {"input": "Why?", "output": "Because."},
+        {"instruction": "Why?", "response": "Because.", "context": ""},
+        {"instruction": "Why?", "instances": [{"input": "", "output": "Because."}]},
+        {"prompt": [ASK], "completion": [ANSWER]},
+        {"conversation": [ASK, ANSWER]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "Why?"}]}, ANSWER]},
+    ],
+)
+def test_every_common_shape_of_a_question_and_its_answer_becomes_the_same(record: dict):
+    assert to_messages(record) == QUESTION_AND_ANSWER
+
+
+ANTHROPIC = {
+    "messages": [
+        {"role": "user", "content": "1?"},
+        {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": "a", "name": "add", "input": {"a": 1}}],
+        },
+        {
+            "role": "user",
+            "content": [{"type": "tool_result", "tool_use_id": "a", "content": [{"type": "text", "text": "1"}]}],
+        },
+        {"role": "assistant", "content": [{"type": "text", "text": "One."}]},
+    ],
+    "tools": [{"name": "add", "input_schema": TOOL["parameters"]}],
+}
+OPENAI = {
+    "messages": [
+        {"role": "user", "content": "1?"},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "a", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}],
+        },
+        {"role": "tool", "tool_call_id": "a", "content": "1"},
+        {"role": "assistant", "content": "One."},
+    ],
+    "tools": [{"type": "function", "function": TOOL}],
+}
+
+
+@pytest.mark.parametrize("record", [ANTHROPIC, OPENAI])
+def test_tools_of_openai_and_anthropic_are_told_in_one_way(record: dict):
+    call = {"type": "function", "function": CALL, "id": "a"}
+    expected = [
+        {"role": "user", "content": "1?"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "content": "1", "tool_call_id": "a"},
+        {"role": "assistant", "content": "One."},
+    ]
+    assert to_dialogue(record) == Dialogue(expected, [{"type": "function", "function": TOOL}])
+    assert to_messages(record) == WITH_TOOL
+
+
+@pytest.mark.parametrize("mark", [{"train": False}, {"weight": 0}])
+def test_a_message_may_say_that_it_is_not_learned(mark: dict):
+    unlearned = ANSWER | {"train": False}
+    assert to_messages({"messages": [ASK, ANSWER | mark]}) == [ASK, unlearned]
+    assert to_messages(sharegpt(("human", "Why?")) | {}) == [ASK]
+    turn = {"from": "gpt", "value": "Because."} | mark
+    assert to_messages({"conversations": [{"from": "human", "value": "Why?"}, turn]}) == [ASK, unlearned]
+    assert to_messages({"messages": [ASK, ANSWER | {"train": True, "weight": 1}]}) == [ASK, ANSWER]
+
+
+def test_answers_in_a_prompt_of_messages_are_not_learned():
+    record = {"prompt": [ASK, ANSWER, ASK], "completion": [ANSWER]}
+    assert to_messages(record) == [ASK, ANSWER | {"train": False}, ASK, ANSWER]
+
+
+def test_reasoning_is_kept_for_templates_that_show_it_under_every_name():
+    for key in ("reasoning_content", "reasoning", "thinking"):
+        told = to_dialogue({"messages": [ASK, ANSWER | {key: "Hm."}]})
+        assert told.messages[1] == ANSWER | {"reasoning_content": "Hm."} and as_text(told) == [ASK, ANSWER]
+    parts = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Because."}]
+    told = to_dialogue({"messages": [ASK, {"role": "assistant", "content": parts}]})
+    assert told.messages[1] == ANSWER | {"reasoning_content": "Hm."}
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "part of type 'image_url'"),
+        ({"messages": [ANSWER | {"weight": 0.5}]}, "weight=0.5"),
+        ({"messages": [ANSWER | {"train": "no"}]}, "train=no"),
+        ({"instruction": "a", "instances": [{}, {}]}, "instances has 2 entries"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused_by_name(record: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        to_messages(record)
+
+
+def test_real_tasks_of_self_instruct_are_read_whole():
+    path = SHARED / "self_instruct_seed_tasks.jsonl"
+    if not path.is_file():
+        pytest.skip("this checkout has no shared data")
+    conversations = read_conversations(path)
+    assert len(conversations) == 175 and all([m["role"] for m in c] == ["user", "assistant"] for c in conversations)

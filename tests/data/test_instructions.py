@@ -109,4 +109,4 @@ def test_a_conversation_is_from_its_source_field_or_else_its_file(tmp_path: Path
     records = [{"prompt": "a", "completion": "b"} | field for field in fields]
     path = write(tmp_path, "mine.jsonl", "".join(json.dumps(record) + "\n" for record in records))
     assert [source for _, source in read_with_sources(path)] == ["manuals", "mine", "mine", "mine"]
-    assert [messages for messages, _ in read_with_sources(path)] == read_conversations(path)
+    assert [dialogue.messages for dialogue, _ in read_with_sources(path)] == read_conversations(path)

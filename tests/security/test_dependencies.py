@@ -20,6 +20,7 @@ FLOORS = {
         "CVE-2023-47248, CVE-2024-52338: code run from files; CVE-2026-25087: memory of Arrow C++ 15 to 23",
     ),
     "datasets": ("4.0.0", "scripts of data sets are not run any more"),
+    "jinja2": ("3.1.6", "CVE-2024-56326, CVE-2025-27516: ways out of the sandbox"),
 }
 """First release without the fault."""
 

@@ -16,6 +16,7 @@ from data_prep.reading.bad import Bad
 from data_prep.reading.listing import list_slices
 from data_prep.reading.slices import read_slice
 from data_prep.reading.source import SourceConfig
+from mai1.data import conversation_shapes
 from mai1.data.instructions import read_with_sources
 from mai1.data.shards import Shard, ShardWriter
 from mai1.run.datasets import open_pretraining
@@ -158,7 +159,8 @@ def test_damaged_conversations_are_refused_with_their_place_or_are_conversations
     def check(content: bytes) -> None:
         path.write_bytes(content)
         try:
-            for messages, source in read_with_sources(path):
+            for dialogue, source in read_with_sources(path):
+                messages = conversation_shapes.as_text(dialogue)
                 assert all(isinstance(text, str) for m in messages for text in (m["role"], m["content"], source))
                 encode_chat(tokenizer, messages)
         except ValueError as error:
