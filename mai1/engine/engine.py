@@ -20,6 +20,7 @@ from mai1.dist import World
 from mai1.engine.ds_config import EngineConfig, deepspeed_config
 from mai1.engine.experts import mark_experts, split_expert_groups
 from mai1.engine.muon import share_matrices
+from mai1.engine.partial import Trained, update_only
 from mai1.engine.partitions import Partitions, ShardedPartitions, SlicedPartitions
 from mai1.engine.pipeline import Computation, Pipeline, StageModule
 from mai1.engine.stages import check_stages
@@ -88,7 +89,9 @@ class Engine:
         world: World,
         microbatch: int,
         accumulation: int,
+        trained: Trained | None = None,
     ) -> None:
+        """`trained` says which ranges of this rank's parameters are updated, where that is not all that has a gradient."""
         self.world, self.place = world, place_of(world, config)
         self.dtype = config.dtype_on(world.device)
         check_stages(config, model.config)
@@ -124,6 +127,8 @@ class Engine:
         self._partitions: Partitions = layout(self.model, self._deepspeed.optimizer)
         if isinstance(optimizer, Muon):
             share_matrices(optimizer, self._partitions, shapes, device=world.device, dtype=self.dtype)
+        if trained is not None:
+            update_only(optimizer, self._partitions, trained)
         self._gate = _Gate(self._deepspeed)
 
     def train_batch(

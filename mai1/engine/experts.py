@@ -48,11 +48,19 @@ def expert_parallel_group(size: int, *, num_stages: int = 1) -> dist.ProcessGrou
 
 
 def mark_experts(layers: list[MoELayer], *, expert_parallel: int, zero_stage: int) -> None:
-    """Make DeepSpeed treat these layers' experts as expert-parallel."""
+    """Make DeepSpeed treat these layers' experts as expert-parallel.
+
+    Where nothing of any expert is trained there are no gradients to reduce, and DeepSpeed's ZeRO 1 and 2 refuse layers
+    without: tags alone keep it from copying one rank's experts to another.
+    """
     if expert_parallel == 1:
         return
     for layer in layers:
-        layer.__class__ = ShardedMoELayer if zero_stage == 3 else ExpertParallelMoELayer
+        is_trained = any(parameter.requires_grad for parameter in layer.experts.parameters())
+        if zero_stage == 3:
+            layer.__class__ = ShardedMoELayer
+        elif is_trained:
+            layer.__class__ = ExpertParallelMoELayer
         layer.num_local_experts = layer.num_experts // expert_parallel
         layer.ep_size = expert_parallel
         layer.expert_group_name = _group_name(expert_parallel)

@@ -82,7 +82,7 @@ class SlicedPartitions:
 
     def ranges(self) -> Iterator[OwnedRange]:
         """See `Partitions`."""
-        for name, parameter in self._parameters.items():
+        for name, parameter in _trained(self._parameters):
             mapping = parameter._hp_mapping
             if mapping is not None:
                 where, part = mapping.hp_fragment_address, mapping.lp_fragment_address
@@ -99,7 +99,7 @@ class SlicedPartitions:
         """See `Partitions`."""
         parameter = self._parameters[name]
         parameter.copy_(value)
-        mapping = parameter._hp_mapping
+        mapping = parameter._hp_mapping if parameter.requires_grad else None
         if mapping is not None:  # not from the weights, which are rounded
             part = mapping.lp_fragment_address
             mapping.hp_fragment.copy_(value.flatten()[part.start : part.start + part.numel])
@@ -120,7 +120,8 @@ class ShardedPartitions:
         self._optimizer = optimizer
         self._parameters = dict(model.named_parameters())
         self._owned = {owned.name: owned for owned in self.ranges()}
-        self._keep_whole([model.output_weight_VD, *(layer.router.weight for layer in model.moe_layers().values())])
+        routers = (layer.router for layer in model.moe_layers().values())
+        self._keep_whole([model.output_weight_VD, *(p for router in routers for p in router.parameters())])
 
     def ranges(self) -> Iterator[OwnedRange]:
         """See `Partitions`."""
@@ -130,7 +131,7 @@ class ShardedPartitions:
             for parameter in parameters:
                 places[id(parameter)] = (partition, offset)
                 offset += parameter.ds_tensor.ds_numel
-        for name, parameter in self._parameters.items():
+        for name, parameter in _trained(self._parameters):
             start, numel = _shard_of(parameter)
             if numel:
                 yield OwnedRange(name, start, numel, *places[id(parameter)])
@@ -172,6 +173,11 @@ class ShardedPartitions:
                 parameter.ds_persist = True
                 kept.append(parameter)
         self.gather_kept()
+
+
+def _trained(parameters: dict[str, nn.Parameter]) -> Iterator[tuple[str, nn.Parameter]]:
+    """Those that DeepSpeed keeps optimizer state of; frozen ones have none."""
+    return ((name, parameter) for name, parameter in parameters.items() if parameter.requires_grad)
 
 
 def _names_of(held: Iterable[nn.Parameter], parameters: dict[str, nn.Parameter]) -> list[str]:

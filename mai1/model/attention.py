@@ -1,4 +1,4 @@
-"""Attention: its configuration, the cache of generation, and grouped-query attention (Ainslie et al. 2023, 2305.13245).
+"""Attention: its configuration, and grouped-query attention (Ainslie et al. 2023, arXiv 2305.13245).
 
 Legend: B batch, T query positions, S key positions, D width, H query heads, G key-value heads, C head channels.
 """
@@ -8,9 +8,12 @@ from enum import Enum
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import nn
 
 from mai1.model.isolation import Isolation, attend
+from mai1.model.key_value_cache import KeyValueCache
+from mai1.model.lora import Linear
 from mai1.model.norm import RMSNorm
 from mai1.model.rope import Rotation, rotate
 from mai1.model.sequence_parallel import join_heads, split_heads
@@ -108,41 +111,6 @@ class AttentionConfig:
         return self.value_dim or self.head_dim
 
 
-class KeyValueCache:
-    """What each layer keeps of the positions seen so far, and their document ids.
-
-    Memory in elements: `layers * B * capacity` times `2 * G * C` (grouped) or `kv_rank + rope_dim` (latent). Rows may
-    be padded on the left with document id -1.
-    """
-
-    def __init__(self, *, num_layers: int, capacity: int) -> None:
-        self.capacity = capacity
-        self.length = 0
-        self.segments_BS: torch.Tensor | None = None
-        self.layers: list[list[torch.Tensor]] = [[] for _ in range(num_layers)]
-
-    def begin(self, segments_BT: torch.Tensor) -> torch.Tensor:
-        """Append the new positions' document ids; returns those of all positions `[B, S]`."""
-        if self.length + segments_BT.shape[1] > self.capacity:
-            raise ValueError(f"{self.length + segments_BT.shape[1]} positions exceed the cache's {self.capacity}")
-        seen = [segments_BT] if self.segments_BS is None else [self.segments_BS, segments_BT]
-        self.segments_BS = torch.cat(seen, dim=1)
-        return self.segments_BS
-
-    def extend(self, layer: int, *new: torch.Tensor) -> list[torch.Tensor]:
-        """Write one layer's tensors `[B, T, ...]` of the new positions; returns those of all positions `[B, S, ...]`."""
-        if not self.layers[layer]:
-            self.layers[layer] = [x.new_empty(x.shape[0], self.capacity, *x.shape[2:]) for x in new]
-        end = self.length + new[0].shape[1]
-        for kept, x in zip(self.layers[layer], new, strict=True):
-            kept[:, self.length : end] = x
-        return [kept[:, :end] for kept in self.layers[layer]]
-
-    def finish(self, num_new: int) -> None:
-        """Count the new positions as seen, after every layer has written them."""
-        self.length += num_new
-
-
 class Attention(nn.Module):
     """Causal self-attention with grouped key-value heads, rotary positions and optional qk-norm.
 
@@ -159,11 +127,13 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         self.config, self.sequence_group = config, sequence_group
+        self.joined_XD: torch.Tensor | None = None
+        """Where the matrices of queries, keys and values lie one after the other in memory (`lay_out`): all of them."""
         query_width, kv_width = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
-        self.query = nn.Linear(d_model, query_width, bias=False)
-        self.key = nn.Linear(d_model, kv_width, bias=False)
-        self.value = nn.Linear(d_model, kv_width, bias=False)
-        self.output = nn.Linear(query_width, d_model, bias=False)
+        self.query = Linear(d_model, query_width)
+        self.key = Linear(d_model, kv_width)
+        self.value = Linear(d_model, kv_width)
+        self.output = Linear(query_width, d_model)
         if config.qk_norm is not QKNorm.none:
             per_head = config.qk_norm is QKNorm.head
             self.query_norm = RMSNorm(config.head_dim if per_head else query_width, eps=norm_eps)
@@ -179,8 +149,11 @@ class Attention(nn.Module):
         layer: int = 0,
     ) -> torch.Tensor:
         """Mix positions of `[B, T, D]`; without an isolation each row is one document."""
-        query_BTHC, key_BTGC, value_BTGC = self._project(x_BTD)
-        query_BTHC, key_BTGC = rotate(query_BTHC, rotation), rotate(key_BTGC, rotation)
+        if self._is_joined and not torch.is_grad_enabled():
+            query_BTHC, key_BTGC, value_BTGC = self._project_at_once(x_BTD, rotation)
+        else:
+            query_BTHC, key_BTGC, value_BTGC = self._project(x_BTD)
+            query_BTHC, key_BTGC = rotate(query_BTHC, rotation), rotate(key_BTGC, rotation)
         if cache is not None:
             key_BTGC, value_BTGC = cache.extend(layer, key_BTGC, value_BTGC)
         query_BTHC, key_BTGC, value_BTGC = split_heads(query_BTHC, key_BTGC, value_BTGC, group=self.sequence_group)
@@ -194,4 +167,29 @@ class Attention(nn.Module):
         query_BTHC, key_BTGC, value_BTGC = (x.unflatten(-1, (-1, self.config.head_dim)) for x in (query, key, value))
         if self.config.qk_norm is QKNorm.head:
             query_BTHC, key_BTGC = self.query_norm(query_BTHC), self.key_norm(key_BTGC)
+        return query_BTHC, key_BTGC, value_BTGC
+
+    @property
+    def _is_joined(self) -> bool:
+        """Whether `joined_XD` is what the three matrices are: moving a model moves these alone, and adapters add to them."""
+        is_same = self.joined_XD is not None and self.joined_XD.data_ptr() == self.query.weight.data_ptr()
+        return is_same and not self.query.lora_scale
+
+    def _project_at_once(
+        self, x_BTD: torch.Tensor, rotation: Rotation
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What `_project` and the rotations give, in fewer and larger steps."""
+        config = self.config
+        num_heads, num_kv_heads, head_dim = config.num_heads, config.num_kv_heads, config.head_dim
+        joined_BTX = F.linear(x_BTD, self.joined_XD)
+        if config.qk_norm is QKNorm.width:
+            query, key, _ = joined_BTX.split([n * head_dim for n in (num_heads, num_kv_heads, num_kv_heads)], dim=-1)
+            query.copy_(self.query_norm(query)), key.copy_(self.key_norm(key))
+        heads_BTXC = joined_BTX.unflatten(-1, (-1, head_dim))
+        turned_BTXC, value_BTGC = heads_BTXC.split((num_heads + num_kv_heads, num_kv_heads), dim=2)
+        if config.qk_norm is QKNorm.head:
+            turned_BTXC = self.query_norm.unweighted(turned_BTXC)
+            query_BTHC, key_BTGC = turned_BTXC.split((num_heads, num_kv_heads), dim=2)
+            query_BTHC.mul_(self.query_norm.weight), key_BTGC.mul_(self.key_norm.weight)
+        query_BTHC, key_BTGC = rotate(turned_BTXC, rotation).split((num_heads, num_kv_heads), dim=2)
         return query_BTHC, key_BTGC, value_BTGC

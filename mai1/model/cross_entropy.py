@@ -104,7 +104,9 @@ class _CrossEntropy(torch.autograd.Function):
     def forward(ctx, hidden_ND, unembedding_VD, targets_N, weights_N):
         loss = _in_full(hidden_ND.new_zeros(()))
         nats_N = loss.new_empty(len(hidden_ND))
-        grad_hidden_ND, grad_unembedding_VD = torch.empty_like(hidden_ND), _in_full(torch.zeros_like(unembedding_VD))
+        grad_hidden_ND, grad_unembedding_VD = torch.empty_like(hidden_ND), None
+        if ctx.needs_input_grad[1]:
+            grad_unembedding_VD = _in_full(torch.zeros_like(unembedding_VD))
         for part, logits_CV in _logits_of_chunks(hidden_ND, unembedding_VD):
             targets_C, weights_C, hidden_CD = targets_N[part], weights_N[part], hidden_ND[part]
             nats_N[part], sums_C = _exponentiate(logits_CV, targets_C)
@@ -113,7 +115,8 @@ class _CrossEntropy(torch.autograd.Function):
             factors_C1 = (weights_C / sums_C)[:, None]
             error_CV = logits_CV.to(hidden_ND.dtype)
             torch.mm(error_CV, unembedding_VD, out=grad_hidden_ND[part]).mul_(factors_C1)
-            _add_product(grad_unembedding_VD, error_CV.t(), (hidden_CD * factors_C1).to(hidden_CD.dtype))
+            if grad_unembedding_VD is not None:
+                _add_product(grad_unembedding_VD, error_CV.t(), (hidden_CD * factors_C1).to(hidden_CD.dtype))
         ctx.gradients = grad_hidden_ND, grad_unembedding_VD
         ctx.mark_non_differentiable(nats_N)
         return loss, nats_N
@@ -124,7 +127,9 @@ class _CrossEntropy(torch.autograd.Function):
         assert ctx.gradients is not None, "the gradients are scaled in place: a second backward would scale them again"
         grad_hidden_ND, grad_unembedding_VD = ctx.gradients
         ctx.gradients = None
-        return grad_hidden_ND.mul_(grad), grad_unembedding_VD.mul_(grad), None, None
+        if grad_unembedding_VD is not None:
+            grad_unembedding_VD.mul_(grad)
+        return grad_hidden_ND.mul_(grad), grad_unembedding_VD, None, None
 
 
 def _logits_of_chunks(hidden_ND: torch.Tensor, unembedding_VD: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:

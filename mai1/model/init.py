@@ -25,15 +25,19 @@ def initialize(model: MoETransformer, *, seed: int) -> None:
             continue
         is_residual_output = name.endswith(_RESIDUAL_OUTPUTS)
         std = config.init_std / math.sqrt(2 * config.num_layers) if is_residual_output else config.init_std
-        module = name.rpartition(".")[0]
-        if module in first_expert:
-            for local, expert in enumerate(weight):
-                _fill_normal(expert, f"{name}:{first_expert[module] + local}", std=std, seed=seed)
-        else:
-            _fill_normal(weight, name, std=std, seed=seed)
+        fill_stack(weight, name, std=std, seed=seed, first_expert=first_expert.get(name.rpartition(".")[0]))
     for layer in model.moe_layers().values():
         if hasattr(layer.router, "selection_bias"):
             layer.router.selection_bias.zero_()
+
+
+def fill_stack(weight: torch.Tensor, name: str, *, std: float, seed: int, first_expert: int | None) -> None:
+    """Fill a tensor, or experts stacked in one, whose first has the given global id, with normal numbers by name."""
+    if first_expert is None:
+        _fill_normal(weight, name, std=std, seed=seed)
+        return
+    for local, expert in enumerate(weight):
+        _fill_normal(expert, f"{name}:{first_expert + local}", std=std, seed=seed)
 
 
 def _fill_normal(weight: torch.Tensor, name: str, *, std: float, seed: int) -> None:

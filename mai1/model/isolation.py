@@ -24,7 +24,8 @@ class Documents:
 
 
 Isolation = Documents | torch.Tensor | None
-"""Who may see whom: documents of packed rows, or a bool mask `[B, 1, T, S]`, or None, when every row is one document."""
+"""Who may see whom: documents of packed rows, or None, when every row is one document, or a mask `[B, 1, T, S]`: bool,
+True where a query may look, or what is added to the scores."""
 
 
 def isolate(
@@ -32,7 +33,7 @@ def isolate(
 ) -> Documents | torch.Tensor:
     """How to keep documents apart. A document is a run of equal ids within a row; queries are the last T of the S keys.
 
-    Only queries that continue a cache (T < S) take a mask. Ids that lie on the CPU spare a GPU one wait a forward.
+    Queries that continue others (T < S) take a mask. Ids that lie on the CPU spare a GPU one wait a forward.
     """
     if segments_BT.shape != key_segments_BS.shape:
         return document_mask(segments_BT, key_segments_BS).to(device)
@@ -70,11 +71,28 @@ def attend(
     scale, num_value_channels = scale or query_BTHC.shape[-1] ** -0.5, value_BSGV.shape[-1]
     width = max(query_BTHC.shape[-1], num_value_channels)  # only equal widths get a fast kernel; zeros change nothing
     query_BTHW, key_BSGW, value_BSGW = (_widen(x, width) for x in (query_BTHC, key_BSGC, value_BSGV))
-    if isinstance(isolation, Documents):
+    if query_BTHW.shape[1] == 1 and not isinstance(isolation, Documents):
+        mixed_BTHW = _attend_once(query_BTHW, key_BSGW, value_BSGW, isolation, scale=scale)
+    elif isinstance(isolation, Documents):
         mixed_BTHW = _attend_documents(query_BTHW, key_BSGW, value_BSGW, isolation, scale=scale)
     else:
         mixed_BTHW = _attend_rows(query_BTHW, key_BSGW, value_BSGW, isolation, scale=scale)
-    return mixed_BTHW[..., :num_value_channels]
+    return mixed_BTHW if num_value_channels == width else mixed_BTHW[..., :num_value_channels]
+
+
+def _attend_once(
+    query_B1HW: torch.Tensor,
+    key_BSGW: torch.Tensor,
+    value_BSGW: torch.Tensor,
+    mask_B11S: torch.Tensor | None,
+    *,
+    scale: float,
+) -> torch.Tensor:
+    """One query a row sees all keys but padding: query heads that share a key serve as the queries of one head."""
+    query_BGQW = query_B1HW.reshape(len(query_B1HW), key_BSGW.shape[2], -1, query_B1HW.shape[3])
+    keys_and_values = (x.transpose(1, 2) for x in (key_BSGW, value_BSGW))
+    mixed_BGQW = F.scaled_dot_product_attention(query_BGQW, *keys_and_values, attn_mask=mask_B11S, scale=scale)
+    return mixed_BGQW.reshape(query_B1HW.shape)
 
 
 def _attend_rows(

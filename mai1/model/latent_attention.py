@@ -9,8 +9,10 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 
-from mai1.model.attention import AttentionConfig, KeyValueCache
+from mai1.model.attention import AttentionConfig
 from mai1.model.isolation import Isolation, attend
+from mai1.model.key_value_cache import KeyValueCache
+from mai1.model.lora import Linear, merged
 from mai1.model.norm import RMSNorm
 from mai1.model.rope import Rotation, rotate_pairs
 from mai1.model.sequence_parallel import join_heads, own_heads, split_heads
@@ -19,17 +21,36 @@ LATENT_NORM_EPS = 1e-6
 """What Hugging Face's DeepSeek-V3 adds in the norms of the latents, whatever `rms_norm_eps` says."""
 
 
-class HeadsOfLatent(nn.Linear):
+class HeadsOfLatent(Linear):
     """Keys and values, `[B, T, H, C + V]`, from the latent; with a `sequence_group`, those of this rank's heads alone."""
 
     def __init__(self, config: AttentionConfig, sequence_group: dist.ProcessGroup | None) -> None:
-        super().__init__(config.kv_rank, config.num_heads * (config.head_dim + config.value_dim), bias=False)
+        super().__init__(config.kv_rank, config.num_heads * (config.head_dim + config.value_dim))
         self.num_heads, self.sequence_group = config.num_heads, sequence_group
 
-    def forward(self, latent_BTR: torch.Tensor) -> torch.Tensor:
-        """`[B, T, R]` to `[B, T, H, C + V]`, where H counts the heads that this rank attends with."""
-        weight_HXR = own_heads(self.weight.unflatten(0, (self.num_heads, -1)), self.sequence_group)
-        return F.linear(latent_BTR, weight_HXR.flatten(0, 1)).unflatten(-1, weight_HXR.shape[:2])
+    def forward(self, latent_BTR: torch.Tensor | None) -> torch.Tensor:
+        """`[B, T, R]` to `[B, T, H, C + V]`, where H counts the heads that this rank attends with.
+
+        Without latents, what they are multiplied by: as the result of a call, because ZeRO-3 gathers weights for calls.
+        """
+        if latent_BTR is None:
+            return self.matrix_YR[:]
+        weight_HXR = self._of_own_heads(self.weight)
+        y_BTY = F.linear(latent_BTR, weight_HXR.flatten(0, 1))
+        if self.lora_scale:
+            y_BTY = y_BTY + self.low_rank(latent_BTR, self._of_own_heads(self.weight_lora_b).flatten(0, 1))
+        return y_BTY.unflatten(-1, weight_HXR.shape[:2])
+
+    @property
+    def matrix_YR(self) -> torch.Tensor:
+        """What latents are multiplied by, the adapter included; Y goes over the channels of all heads."""
+        if not self.lora_scale:
+            return self.weight
+        whole_YR = merged(self.weight, self.weight_lora_a, self.weight_lora_b, scale=self.lora_scale)
+        return whole_YR.to(self.weight.dtype)
+
+    def _of_own_heads(self, x_YR: torch.Tensor) -> torch.Tensor:
+        return own_heads(x_YR.unflatten(0, (self.num_heads, -1)), self.sequence_group)
 
 
 class LatentAttention(nn.Module):
@@ -46,13 +67,13 @@ class LatentAttention(nn.Module):
         self.config, self.sequence_group = config, sequence_group
         query_width = config.num_heads * config.key_dim
         if config.query_rank:
-            self.query_down = nn.Linear(d_model, config.query_rank, bias=False)
+            self.query_down = Linear(d_model, config.query_rank)
             self.query_norm = RMSNorm(config.query_rank, eps=LATENT_NORM_EPS)
-        self.query = nn.Linear(config.query_rank or d_model, query_width, bias=False)
-        self.kv_down = nn.Linear(d_model, config.kv_rank + config.rope_dim, bias=False)
+        self.query = Linear(config.query_rank or d_model, query_width)
+        self.kv_down = Linear(d_model, config.kv_rank + config.rope_dim)
         self.kv_norm = RMSNorm(config.kv_rank, eps=LATENT_NORM_EPS)
         self.kv_up = HeadsOfLatent(config, sequence_group)
-        self.output = nn.Linear(config.num_heads * config.value_dim, d_model, bias=False)
+        self.output = Linear(config.num_heads * config.value_dim, d_model)
 
     def forward(
         self,
@@ -102,7 +123,7 @@ class LatentAttention(nn.Module):
     def _attend_to_latents(
         self, query_BTHC: torch.Tensor, turned_query_BTHP: torch.Tensor, kept_BS1L: torch.Tensor, isolation: Isolation
     ) -> torch.Tensor:
-        up = self.kv_up.weight.unflatten(0, (self.config.num_heads, -1))
+        up = self.kv_up(None).unflatten(0, (self.config.num_heads, -1))
         key_up_HCR, value_up_HVR = up.split((self.config.head_dim, self.config.value_dim), dim=1)
         query_BTHR = torch.einsum("bthc,hcr->bthr", query_BTHC, key_up_HCR)
         query_BTHL = torch.cat((query_BTHR, turned_query_BTHP), dim=-1)

@@ -16,21 +16,29 @@ class RMSNorm(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
         self.eps = eps
+        self._eps = torch.tensor(eps, device="cpu")
 
     def forward(self, x_D: torch.Tensor) -> torch.Tensor:
         """Normalise `[..., D]`; statistics in fp32, result in the input's dtype."""
-        if x_D.is_cpu and x_D.dtype is torch.float32:
-            return RMSNormOnCPU.apply(x_D, self.weight, self.eps)
-        return F.rms_norm(x_D, self.weight.shape, self.weight, self.eps)
+        if not _is_fp32_on_cpu(x_D):
+            return F.rms_norm(x_D, self.weight.shape, self.weight, self.eps)
+        if torch.is_grad_enabled():
+            return RMSNormOnCPU.apply(x_D, self.weight, self._eps)
+        return self.unweighted(x_D).mul_(self.weight)
+
+    def unweighted(self, x_D: torch.Tensor) -> torch.Tensor:
+        """The same without the weight, and without gradient."""
+        if not _is_fp32_on_cpu(x_D):
+            return F.rms_norm(x_D, self.weight.shape, eps=self.eps)
+        return x_D * _inverse(x_D, self._eps)
 
 
 class RMSNormOnCPU(torch.autograd.Function):
     """The same in few passes over memory: torch has no fused kernel for a CPU, where this is about twice as fast."""
 
     @staticmethod
-    def forward(ctx, x_D: torch.Tensor, weight_D: torch.Tensor, eps: float) -> torch.Tensor:
-        norm_1 = torch.linalg.vector_norm(x_D, dim=-1, keepdim=True)
-        inverse_1 = norm_1.square_().div_(x_D.shape[-1]).add_(eps).rsqrt_()
+    def forward(ctx, x_D: torch.Tensor, weight_D: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+        inverse_1 = _inverse(x_D, eps)
         ctx.save_for_backward(x_D, weight_D, inverse_1)
         return (x_D * inverse_1).mul_(weight_D)
 
@@ -44,3 +52,13 @@ class RMSNormOnCPU(torch.autograd.Function):
         mean_1 = torch.mv(product_ND, weight_D).div_(x_D.shape[-1]).view_as(inverse_1)
         x_gradient_D = (gradient_D * weight_D).addcmul_(normed_D, mean_1, value=-1).mul_(inverse_1)
         return x_gradient_D, weight_gradient_D, None
+
+
+def _is_fp32_on_cpu(x_D: torch.Tensor) -> bool:
+    return x_D.is_cpu and x_D.dtype is torch.float32
+
+
+def _inverse(x_D: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
+    """What each row is multiplied by, `[..., 1]`: `eps + norm^2 / D` in one step, whose scalars need no tensors made."""
+    norm_1 = torch.linalg.vector_norm(x_D, dim=-1, keepdim=True)
+    return torch.addcmul(eps, norm_1, norm_1, value=1 / x_D.shape[-1]).rsqrt_()

@@ -4,28 +4,44 @@ Legend: B batch, T positions, H heads, C head channels, P = C/2 channel pairs.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
 
 @dataclass(slots=True)
 class Rotation:
-    """Cosines and sines of every position's angles, fp32 `[B, T, 1, P]`."""
+    """Cosines and sines of every position's angles, fp32."""
 
     cos_BT1P: torch.Tensor
     sin_BT1P: torch.Tensor
+    cos_BT1C: torch.Tensor
+    """The cosines twice."""
+    sin_BT1C: torch.Tensor
+    """The sines with a minus, then the sines."""
 
 
 def rotation_at(positions_BT: torch.Tensor, *, rope_dim: int, theta: float) -> Rotation:
     """Angles `position * theta^(-2p/C)` for each channel pair p of C = `rope_dim` rotated channels."""
-    exponents_P = torch.arange(0, rope_dim, 2, dtype=torch.float32, device=positions_BT.device) / rope_dim
-    angles_BTP = positions_BT[..., None].float() * (1.0 / theta**exponents_P)
-    return Rotation(angles_BTP.cos()[:, :, None], angles_BTP.sin()[:, :, None])
+    angles_BTP = positions_BT[..., None].float() * _frequencies(rope_dim, theta).to(positions_BT.device)
+    cos_BT1P, sin_BT1P = angles_BTP.cos()[:, :, None], angles_BTP.sin()[:, :, None]
+    twice = (torch.cat((cos_BT1P, cos_BT1P), dim=-1), torch.cat((-sin_BT1P, sin_BT1P), dim=-1))
+    return Rotation(cos_BT1P, sin_BT1P, *twice)
+
+
+@cache
+def _frequencies(rope_dim: int, theta: float) -> torch.Tensor:
+    exponents_P = torch.arange(0, rope_dim, 2, dtype=torch.float32, device="cpu") / rope_dim
+    return 1.0 / theta**exponents_P
 
 
 def rotate(x_BTHC: torch.Tensor, rotation: Rotation) -> torch.Tensor:
     """Turn channel pair (p, p + C/2) of every head by its position's angle; keeps the dtype."""
-    return _Turn.apply(x_BTHC, rotation.cos_BT1P.to(x_BTHC.dtype), rotation.sin_BT1P.to(x_BTHC.dtype))
+    if torch.is_grad_enabled():
+        return _Turn.apply(x_BTHC, rotation.cos_BT1P.to(x_BTHC.dtype), rotation.sin_BT1P.to(x_BTHC.dtype))
+    swapped_BTHC = x_BTHC.unflatten(-1, (2, -1)).flip(-2).flatten(-2)
+    turned_BTHC = x_BTHC * rotation.cos_BT1C.to(x_BTHC.dtype)
+    return turned_BTHC.addcmul_(swapped_BTHC, rotation.sin_BT1C.to(x_BTHC.dtype))
 
 
 def rotate_pairs(x_BTHC: torch.Tensor, rotation: Rotation) -> torch.Tensor:

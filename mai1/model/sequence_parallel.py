@@ -33,6 +33,8 @@ def place_in_rows(group: dist.ProcessGroup | None) -> tuple[int, int]:
 
 def own_positions(x_BT: torch.Tensor, group: dist.ProcessGroup | None) -> torch.Tensor:
     """This rank's slice `[B, U, ...]` of whole rows `[B, T, ...]`."""
+    if group is None:
+        return x_BT
     rank, num_slices = place_in_rows(group)
     assert x_BT.shape[1] % num_slices == 0, f"{x_BT.shape[1]} positions do not make {num_slices} equal slices"
     return x_BT.chunk(num_slices, dim=1)[rank]

@@ -12,12 +12,15 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from mai1.model.attention import Attention, AttentionConfig, AttentionKind, KeyValueCache
+from mai1.model.attention import Attention, AttentionConfig, AttentionKind
+from mai1.model.embedding_noise import EmbeddingNoise
 from mai1.model.ffn import SwiGLU
 from mai1.model.isolation import Isolation, isolate
+from mai1.model.key_value_cache import KeyValueCache
 from mai1.model.latent_attention import LatentAttention
+from mai1.model.lora import LoraConfig
 from mai1.model.moe.layer import MoEConfig, MoELayer
-from mai1.model.moe.router import Routing, TokenMarks
+from mai1.model.moe.router import UNCOUNTED, Routing, TokenMarks
 from mai1.model.moe.routing_policy import RoutingConfig, noise_seed
 from mai1.model.multi_token import FurtherPrediction, ahead, marks_ahead
 from mai1.model.norm import RMSNorm
@@ -169,6 +172,10 @@ class MoETransformer(nn.Module):
         self.config, self.sequence_group = config, sequence_group
         self.recompute = False
         """Keep only block inputs in the forward and compute the rest again in the backward."""
+        self.embedding_noise: EmbeddingNoise | None = None
+        """What is added to the embeddings in training mode."""
+        self.lora: LoraConfig | None = None
+        """What `adapt` has added; None where the weights themselves are trained."""
         self.embedding = nn.Embedding(config.vocab_size, config.d_model) if is_first else None
         groups = {"expert_group": expert_group, "sequence_group": sequence_group}
         self.layers = nn.ModuleList()
@@ -204,26 +211,32 @@ class MoETransformer(nn.Module):
 
         `segments_BT` holds document ids, each a run of positions: attention never crosses them; -1 is padding. Without
         it each row is one document; left on the CPU it spares a GPU a wait. `positions_BT` counts from each document's
-        start; by default from the row's start. With a `cache`, the tokens continue what it holds, and both must be
-        given. `counted_BT` says which tokens are load, by default all but padding; `samples_B` are the rows' numbers in
-        the run's order, which jitter needs. `x_BTD` is what the pipeline stage before handed on; the first one embeds.
+        start; by default from the row's start. With a `cache`, the tokens continue what it holds, by default in document
+        0, and nothing is counted. `counted_BT` says which tokens are load, by default all but padding; `samples_B` are the
+        rows' numbers in the run's order, which jitter needs. `x_BTD` is what the pipeline stage before handed on; the
+        first one embeds.
         """
-        assert cache is None or (positions_BT is not None and segments_BT is not None), "a cache needs both"
         assert cache is None or self.sequence_group is None, "a cache holds whole rows"
         if positions_BT is None:
-            positions_BT = torch.arange(tokens_BT.shape[1], device=tokens_BT.device).expand_as(tokens_BT)
+            first = 0 if cache is None else cache.length
+            positions_BT = torch.arange(first, first + tokens_BT.shape[1], device=tokens_BT.device).expand_as(tokens_BT)
         positions_BT = own_positions(positions_BT, self.sequence_group)
         rotation = rotation_at(positions_BT, rope_dim=self.config.attention.rotated_dim, theta=self.config.rope_theta)
-        isolation, valid_BT = None, torch.ones_like(tokens_BT, dtype=torch.bool)
-        if segments_BT is not None:
-            key_segments_BS = segments_BT if cache is None else cache.begin(segments_BT)
-            isolation = isolate(segments_BT, key_segments_BS, device=tokens_BT.device)
-            valid_BT = (segments_BT >= 0).to(tokens_BT.device)
-        counted_BT = valid_BT if counted_BT is None else counted_BT & valid_BT
-        marks = TokenMarks(valid_BT, counted_BT, samples_B, self.sequence_group)
+        if cache is not None:
+            isolation, marks = cache.begin(tokens_BT, segments_BT), UNCOUNTED
+        else:
+            isolation, valid_BT = None, torch.ones_like(tokens_BT, dtype=torch.bool)
+            if segments_BT is not None:
+                isolation = isolate(segments_BT, segments_BT, device=tokens_BT.device)
+                valid_BT = (segments_BT >= 0).to(tokens_BT.device)
+            counted_BT = valid_BT if counted_BT is None else counted_BT & valid_BT
+            marks = TokenMarks(valid_BT, counted_BT, samples_B, self.sequence_group)
 
         if self.embedding is not None:
             x_BTD = self.embedding(own_positions(tokens_BT, self.sequence_group))
+            if self.embedding_noise is not None and self.training:
+                segments_BT = torch.zeros_like(tokens_BT) if segments_BT is None else segments_BT.to(tokens_BT.device)
+                x_BTD = self.embedding_noise.add_to(x_BTD, segments_BT, samples_B, group=self.sequence_group)
         routings = {}
         for block in self.layers:
             x_BTD, routing = self._run(block, x_BTD, rotation, isolation, marks, cache)

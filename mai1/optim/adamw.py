@@ -17,10 +17,11 @@ def parameter_groups(named_parameters: Iterable[tuple[str, torch.nn.Parameter]],
         if parameter.requires_grad:
             is_plain = parameter.dim() == 1 or name in ("embedding.weight", "unembedding.weight")
             (others if is_plain else matrices).append(parameter)
-    return [
+    groups = [
         {"name": "decayed", "params": matrices, "weight_decay": config.weight_decay, "method": config.method},
         {"name": "undecayed", "params": others, "weight_decay": 0.0, "method": Method.adamw},
     ]
+    return [group for group in groups if group["params"]]
 
 
 def build_adamw(groups: list[dict], config: OptimConfig) -> torch.optim.Optimizer:

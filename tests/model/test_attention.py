@@ -4,8 +4,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from mai1.model.attention import Attention, AttentionConfig, KeyValueCache, QKNorm
+from mai1.model.attention import Attention, AttentionConfig, QKNorm
 from mai1.model.isolation import isolate
+from mai1.model.key_value_cache import KeyValueCache
 from mai1.model.rope import rotate, rotate_pairs, rotation_at
 
 D_MODEL, HEAD_DIM, EPS = 20, 6, 1e-6
@@ -130,7 +131,7 @@ def test_grouped_heads_equal_repeated_key_value_heads():
 
 def test_a_cache_refuses_more_positions_than_it_holds():
     with pytest.raises(ValueError, match="5 positions exceed the cache's 4"):
-        KeyValueCache(num_layers=1, capacity=4).begin(torch.zeros(1, 5, dtype=torch.int64))
+        KeyValueCache(num_layers=1, capacity=4).begin(torch.zeros(1, 5, dtype=torch.int64), None)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mai1.model.attention import AttentionConfig, AttentionKind, KeyValueCache, QKNorm
+from mai1.model.attention import AttentionConfig, AttentionKind, QKNorm
 from mai1.model.init import initialize
 from mai1.model.isolation import isolate
+from mai1.model.key_value_cache import KeyValueCache
 from mai1.model.latent_attention import LatentAttention
 from mai1.model.rope import rotation_at
 from mai1.model.transformer import MoETransformer
@@ -129,13 +130,13 @@ def test_a_cache_of_latents_gives_what_no_cache_gives(chunks: list[int]):
     for size in chunks:
         part = slice(first, first + size)
         segments_BT = SEGMENTS_BT[:, part]
-        isolation = isolate(segments_BT, cache.begin(segments_BT), device=x_BTD.device)
+        isolation = cache.begin(segments_BT, segments_BT)
         rotation = rotation_at(POSITIONS_BT[:, part], rope_dim=ROPE, theta=THETA)
         found.append(attention(x_BTD[:, part], rotation=rotation, isolation=isolation, cache=cache, layer=0))
         cache.finish(size)
         first += size
     torch.testing.assert_close(torch.cat(found, dim=1), run(attention, x_BTD), atol=1e-6, rtol=1e-5)
-    assert [kept.shape for kept in cache.layers[0]] == [(2, 7, 1, KV_RANK + ROPE)]
+    assert [kept.shape for kept in cache.layers[0]] == [(2, 1, 7, KV_RANK + ROPE)]
 
 
 @torch.no_grad()

@@ -180,8 +180,8 @@ def _train(world: World, folder: Path, settings: dict) -> dict:
     figures = [trainer.train_step(step)[0] for step in range(20)]
     trainer.save()
     trainer.saver.wait()
-    keys = ("loss", "language_loss", "mtp_loss", "z_loss", "grad_norm")
-    return [[getattr(figure, key) for key in keys] for figure in figures]
+    keys = ("loss", "lm_loss", "mtp_loss", "z_loss")
+    return [[*(figure.means[key] for key in keys), figure.grad_norm] for figure in figures]
 
 
 def weights_in(folder: Path) -> dict[str, torch.Tensor]:

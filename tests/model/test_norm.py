@@ -31,7 +31,7 @@ def test_the_function_for_cpus_equals_torch_in_result_and_gradients(x_D: torch.T
 def test_the_function_for_cpus_has_the_gradient_of_finite_differences():
     x_ND, weight_D = random_tensor(4, 6, dtype=torch.float64), random_tensor(6, seed=1, dtype=torch.float64)
     assert torch.autograd.gradcheck(
-        lambda x, w: RMSNormOnCPU.apply(x, w, 1e-2), (x_ND.requires_grad_(), weight_D.requires_grad_())
+        lambda x, w: RMSNormOnCPU.apply(x, w, torch.tensor(1e-2)), (x_ND.requires_grad_(), weight_D.requires_grad_())
     )
 
 

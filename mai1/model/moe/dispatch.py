@@ -72,7 +72,7 @@ def _by_expert(counts_SE: torch.Tensor, *, device: torch.device) -> Grouping:
     shift_SE = grouped_at_ES.t() - arrives_at_SE
     row_M = place + shift_SE.flatten().repeat_interleave(counts_SE.flatten())
     arrival_M = place - shift_SE.t().flatten().repeat_interleave(counts_SE.t().flatten())
-    return Grouping(arrival_M.to(device), row_M[:, None].to(device), counts_SE.sum(0).to(device))
+    return Grouping(arrival_M.to(device), row_M[:, None].to(device), counts_SE.sum(0).to(device), is_full=True)
 
 
 @torch.compiler.disable

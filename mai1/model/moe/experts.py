@@ -5,18 +5,23 @@ R routed rows.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from mai1.model.moe.grouping import Grouping, add_answers, spread, sum_choices
+from mai1.model.lora import merged
+from mai1.model.moe.few_rows import ask_for_few_rows, ask_for_one_token
+from mai1.model.moe.frozen_experts import ExpertWeights, ask_experts_at_once, ask_frozen_experts
+from mai1.model.moe.grouping import Grouping, sum_choices
 
 FEW_ROWS = 64
 """Rows per expert below which, on a CPU, the calls of a loop cost more than what it keeps in the cache."""
 
 
 class Experts(nn.Module):
-    """Stacked weights `gate_up [E, 2F, D]` and `down [E, D, F]`."""
+    """Stacked weights `gate_up [E, 2F, D]` and `down [E, D, F]`; adapters, where there are any, stacked beside them."""
+
+    lora_scale = 0.0
+    """What the adapters' B A is multiplied by; 0 where there are none."""
 
     def __init__(self, d_model: int, *, width: int, num_local_experts: int, first_expert: int) -> None:
         super().__init__()
@@ -26,35 +31,56 @@ class Experts(nn.Module):
         self.down = nn.Parameter(torch.empty(num_local_experts, d_model, width))
 
     def forward(
-        self, x_ND: torch.Tensor, weights_NK: torch.Tensor, grouping: Grouping, *, num_rows_is_common: bool
+        self,
+        x_ND: torch.Tensor,
+        weights_NK: torch.Tensor,
+        grouping: Grouping | torch.Tensor,
+        *,
+        num_rows_is_common: bool,
     ) -> torch.Tensor:
         """`[N, D]`: for each token the sum over its choices of weight times answer; no expert needs to be chosen.
+
+        One token's choices `[1, K]` need no grouping where `answers_few` says so.
 
         `num_rows_is_common` says that every rank of the run calls with as many rows. Only then may their number decide how
         to compute: ZeRO adds up gradients over ranks in the order in which they come, which must be the same on all.
         """
+        if isinstance(grouping, torch.Tensor):
+            return ask_for_one_token(x_ND, grouping, weights_NK, self.gate_up, self.down)
+        if len(grouping.token_R) < FEW_ROWS * len(self.down) and self.answers_few(x_ND):
+            return ask_for_few_rows(x_ND, weights_NK, self.gate_up, self.down, grouping)
         has_few_rows = num_rows_is_common and len(grouping.token_R) < FEW_ROWS * len(self.down)
         if (x_ND.is_cuda or has_few_rows) and self._is_aligned:
-            return self._grouped(x_ND, weights_NK, grouping)
+            return ask_experts_at_once(x_ND, weights_NK, self._weights, grouping)
+        if not self.gate_up.requires_grad:
+            return ask_frozen_experts(x_ND, weights_NK, self._weights, grouping)
         weights_NK = weights_NK.to(x_ND.dtype)
         return _ExpertLoop.apply(x_ND, weights_NK, self.gate_up, self.down, grouping)
 
+    def answers_few(self, x_ND: torch.Tensor) -> bool:
+        """Whether a few rows are answered in a way of their own: on a CPU, without gradients and without adapters."""
+        return x_ND.is_cpu and not torch.is_grad_enabled() and not self.lora_scale
+
+    def matrices_of(self, local: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """gate_up and down of one of the experts held here, in fp32, adapters included; no gradient flows through them."""
+        matrices = (self.gate_up.detach()[local], self.down.detach()[local])
+        if not self.lora_scale:
+            return matrices[0].float(), matrices[1].float()
+        a1, b1, a2, b2 = (factor.detach()[local] for factor in self._weights.factors)
+        return merged(matrices[0], a1, b1, scale=self.lora_scale), merged(matrices[1], a2, b2, scale=self.lora_scale)
+
+    @property
+    def _weights(self) -> ExpertWeights:
+        if not self.lora_scale:
+            return ExpertWeights(self.gate_up, self.down)
+        factors = (self.gate_up_lora_a, self.gate_up_lora_b, self.down_lora_a, self.down_lora_b)
+        return ExpertWeights(self.gate_up, self.down, factors, self.lora_scale)
+
     @property
     def _is_aligned(self) -> bool:
-        """Grouped products want rows of whole 16 bytes, which every usual width is."""
-        return all(length * self.down.element_size() % 16 == 0 for length in self.down.shape[1:])
-
-    def _grouped(self, x_ND: torch.Tensor, weights_NK: torch.Tensor, grouping: Grouping) -> torch.Tensor:
-        """One grouped matrix product per projection, without a host synchronisation.
-
-        The products leave rows beyond the last expert's as they find them, in the gradient too: they are set to 0.
-        """
-        ends_E = grouping.rows_per_expert_E.cumsum(0, dtype=torch.int32)
-        is_used_R1 = (torch.arange(len(grouping.token_R), device=x_ND.device) < ends_E[-1])[:, None]
-        rows_RD = torch.where(is_used_R1, spread(x_ND, grouping), 0.0)
-        gate_RF, up_RF = torch._grouped_mm(rows_RD, self.gate_up.transpose(1, 2), offs=ends_E).chunk(2, dim=-1)
-        answers_RD = torch._grouped_mm(F.silu(gate_RF) * up_RF, self.down.transpose(1, 2), offs=ends_E)
-        return add_answers(torch.where(is_used_R1, answers_RD, 0.0), weights_NK, grouping)
+        """Grouped products want rows of whole 16 bytes, which every usual width and rank is."""
+        rank = self.gate_up_lora_a.shape[1] if self.lora_scale else 0
+        return all(length * self.down.element_size() % 16 == 0 for length in (*self.down.shape[1:], rank))
 
 
 class _ExpertLoop(torch.autograd.Function):

@@ -21,24 +21,32 @@ class Grouping:
     """int64 row of each token's choices, the inverse of `token_R`."""
     rows_per_expert_E: torch.Tensor
     """int64; they sum to R unless some choices go to no expert."""
+    is_full: bool = False
+    """Whether every choice is known to have an expert."""
 
 
-def group_by_expert(experts_NK: torch.Tensor, *, num_experts: int) -> Grouping:
+def group_by_expert(experts_NK: torch.Tensor, *, num_experts: int, is_full: bool = False) -> Grouping:
     """Sort the choices `[N, K]` by expert; ids of `num_experts` or more go nowhere. No wait for the device."""
     expert_R, order_R = experts_NK.flatten().sort(stable=True)
     ends_E = torch.searchsorted(expert_R, torch.arange(num_experts, device=expert_R.device), right=True)
     row_R = torch.empty_like(order_R).scatter_(0, order_R, torch.arange(len(order_R), device=order_R.device))
-    return Grouping(order_R // experts_NK.shape[1], row_R.view_as(experts_NK), ends_E.diff(prepend=ends_E.new_zeros(1)))
+    rows_per_expert_E = ends_E.diff(prepend=ends_E.new_zeros(1))
+    return Grouping(order_R // experts_NK.shape[1], row_R.view_as(experts_NK), rows_per_expert_E, is_full)
 
 
 def spread(x_ND: torch.Tensor, grouping: Grouping) -> torch.Tensor:
     """A row for every choice, in the order of the experts: `[R, D]`."""
+    if not torch.is_grad_enabled():
+        return x_ND.index_select(0, grouping.token_R)
     return _Spread.apply(x_ND, grouping.token_R, grouping.row_NK)
 
 
 def add_answers(answers_RD: torch.Tensor, weights_NK: torch.Tensor, grouping: Grouping) -> torch.Tensor:
     """Every token's sum of its choices' answers times their weights: `[N, D]`."""
-    return _WeightedSum.apply(answers_RD, weights_NK.to(answers_RD.dtype), grouping.token_R, grouping.row_NK)
+    weights_NK = weights_NK.to(answers_RD.dtype)
+    if not torch.is_grad_enabled():
+        return sum_choices(answers_RD, grouping.row_NK, weights_NK)
+    return _WeightedSum.apply(answers_RD, weights_NK, grouping.token_R, grouping.row_NK)
 
 
 def sum_choices(rows_RD: torch.Tensor, row_NK: torch.Tensor, weights_NK: torch.Tensor | None = None) -> torch.Tensor:

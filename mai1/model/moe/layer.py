@@ -108,7 +108,10 @@ class MoELayer(nn.Module):
         return y_ND if self.shared is None else y_ND + self.shared(x_ND)
 
     def _ask_experts(self, x_ND: torch.Tensor, experts_NK: torch.Tensor, weights_NK: torch.Tensor) -> torch.Tensor:
-        grouping = group_by_expert(experts_NK, num_experts=self.num_experts)
+        if len(x_ND) == 1 and self.experts.answers_few(x_ND):
+            return self.experts(x_ND, weights_NK, experts_NK, num_rows_is_common=True)
+        is_full = not self.training or not self.router.policy.leaves_choices_out
+        grouping = group_by_expert(experts_NK, num_experts=self.num_experts, is_full=is_full)
         return self.experts(x_ND, weights_NK, grouping, num_rows_is_common=True)
 
     def _apply_across_ranks(self, x_ND: torch.Tensor, routing: Routing) -> torch.Tensor:

@@ -11,6 +11,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 
+from mai1.model.lora import merged
 from mai1.model.moe.routing_policy import (
     Choice,
     RoutingConfig,
@@ -25,6 +26,10 @@ PLAIN = RoutingConfig()
 """Dropless token choice: how evaluation and generation always route."""
 
 
+TINY = torch.tensor(1e-20)
+"""Keeps a sum of weights from being 0; a tensor, because a number would be made one in every call."""
+
+
 class Scores(Enum):
     """How logits become affinities."""
 
@@ -36,10 +41,10 @@ class Scores(Enum):
 class TokenMarks:
     """What routing has to know of a microbatch's rows besides their tokens; of whole rows, whatever this rank holds."""
 
-    valid_BT: torch.Tensor
-    """bool; false marks padding, which takes no place where places are limited."""
-    counted_BT: torch.Tensor
-    """bool; tokens that are load and enter the router's losses. Padding never is."""
+    valid_BT: torch.Tensor | None
+    """bool; false marks padding, which takes no place where places are limited. None where no places are."""
+    counted_BT: torch.Tensor | None
+    """bool; tokens that are load and enter the router's losses. Padding never is. None where nothing is counted."""
     samples_B: torch.Tensor | None = None
     """int64 numbers of the sequences in the run's global order; jitter needs them."""
     sequence_group: dist.ProcessGroup | None = None
@@ -52,6 +57,10 @@ class TokenMarks:
     def of_own_positions(self, x_NE: torch.Tensor) -> torch.Tensor:
         """What belongs to the tokens of whole rows, for this rank's, `[N, ...]`."""
         return own_positions(x_NE.unflatten(0, self.valid_BT.shape), self.sequence_group).flatten(0, 1)
+
+
+UNCOUNTED = TokenMarks(None, None)
+"""In generation, where choices are plain and nobody asks how many there were."""
 
 
 def all_count(num_sequences: int, num_positions: int, *, device: torch.device) -> TokenMarks:
@@ -72,11 +81,11 @@ class Routing:
     """int64 ids of the chosen experts; `num_experts` where there is none, because of capacity or expert choice."""
     weights_NK: torch.Tensor
     """fp32 weights with which the chosen experts' outputs are added; 0 where there is none."""
-    counted_BT: torch.Tensor
-    """bool; the tokens of which the counts and the router's losses are made."""
-    tokens_per_expert_BE: torch.Tensor
+    counted_BT: torch.Tensor | None
+    """bool; the tokens of which the counts and the router's losses are made. None, as are these, in generation."""
+    tokens_per_expert_BE: torch.Tensor | None
     """int64 count of the counted tokens' choices in each sequence, those dropped for capacity included (Switch, eq. 5)."""
-    dropped_E: torch.Tensor
+    dropped_E: torch.Tensor | None
     """int64 count of the counted tokens' choices that were dropped for capacity."""
 
     @property
@@ -91,6 +100,9 @@ class Router(nn.Module):
     The selection bias (DeepSeek-V3 eq. 16; Wang et al. 2024, arXiv 2408.15664) is added for the choice of experts only,
     never to their weights, and never receives a gradient: `balance.update_selection_bias` moves it once per step.
     """
+
+    lora_scale = 0.0
+    """What an adapter's B A is multiplied by; 0 where there is none."""
 
     def __init__(
         self,
@@ -121,10 +133,12 @@ class Router(nn.Module):
         x_ND = x_ND.float()
         if policy.jitter:
             x_ND = x_ND * self._noise(marks, width=x_ND.shape[1], amount=policy.jitter)
-        logits_NE = F.linear(x_ND, self.weight.float())
+        logits_NE = F.linear(x_ND, self.matrix_ED)
         scores_NE = logits_NE.softmax(-1) if self.scores is Scores.softmax else logits_NE.sigmoid()
         experts_NK = self._choose(scores_NE.detach(), marks, policy)
         weights_NK = self._weigh(scores_NE, experts_NK, policy)
+        if marks.counted_BT is None:
+            return Routing(logits_NE, scores_NE, experts_NK, weights_NK, None, None, None)
         counted_BT = own_positions(marks.counted_BT, marks.sequence_group)
         counts_BE = count_choices(experts_NK, counted_BT, num_experts=scores_NE.shape[1])
         routing = Routing(
@@ -133,6 +147,13 @@ class Router(nn.Module):
         if policy.capacity_factor and policy.choice is Choice.token:
             return _drop(routing, marks, factor=policy.capacity_factor)
         return routing
+
+    @property
+    def matrix_ED(self) -> torch.Tensor:
+        """What maps tokens to logits, in fp32, the adapter included: so small that it is made whole in every forward."""
+        if not self.lora_scale:
+            return self.weight.float()
+        return merged(self.weight, self.weight_lora_a, self.weight_lora_b, scale=self.lora_scale)
 
     def _noise(self, marks: TokenMarks, *, width: int, amount: float) -> torch.Tensor:
         assert marks.samples_B is not None, "jitter needs the sample numbers"
@@ -167,8 +188,8 @@ class Router(nn.Module):
             scores_NE = F.pad(scores_NE, (0, 1))  # the id beyond the last expert finds weight 0
         weights_NK = scores_NE.gather(1, experts_NK)
         if self.normalize_weights:
-            weights_NK = weights_NK / (weights_NK.sum(-1, keepdim=True) + 1e-20)
-        return weights_NK * self.scaling_factor
+            weights_NK = weights_NK / (weights_NK.sum(-1, keepdim=True) + TINY)
+        return weights_NK if self.scaling_factor == 1 else weights_NK * self.scaling_factor
 
     def _best_groups(self, scores_NE: torch.Tensor) -> torch.Tensor:
         """Group-limited selection (DeepSeek-V2, arXiv 2405.04434, §2.2.2): a group counts by its two best experts."""

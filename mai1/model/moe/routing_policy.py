@@ -53,6 +53,11 @@ class RoutingConfig:
                 "use routing.choice=token"
             )
 
+    @property
+    def leaves_choices_out(self) -> bool:
+        """Whether a token may get fewer experts than it wants."""
+        return self.choice is Choice.expert or self.capacity_factor > 0 or self.forced_balance
+
 
 def experts_choose(scores_NE: torch.Tensor, valid_BT: torch.Tensor, *, top_k: int, factor: float) -> torch.Tensor:
     """Each expert takes the C tokens of every sequence with its highest scores (arXiv 2202.09368, eq. 2-3).
