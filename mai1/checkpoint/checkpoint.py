@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from mai1.checkpoint.adapters import check_same_adapters
 from mai1.checkpoint.agreement import together
 from mai1.checkpoint.manifest import is_average, read_manifest
 from mai1.checkpoint.names import LocalTensor, local_tensors
@@ -20,6 +21,7 @@ from mai1.checkpoint.optimizer_state import MASTER, StateReader, fill_fragments,
 from mai1.checkpoint.retention import Retention
 from mai1.checkpoint.weights import read_tensors
 from mai1.engine.engine import Engine
+from mai1.model.lora import is_factor
 
 
 class OnError(Enum):
@@ -94,6 +96,10 @@ class TrainerState:
     """Positions of all steps so far, by what they went into: see train/ledger.py."""
     mixing: dict = field(default_factory=dict)
     """Of online mixing: the shares of every interval so far, and what decides the next ones."""
+    lineage: list[dict] = field(default_factory=list)
+    """What made the model another one than the run began with, oldest first: see growth/."""
+    base: str = ""
+    """Digest of the frozen weights that adapters are trained for, which are read again to go on; empty without adapters."""
 
 
 @dataclass(slots=True)
@@ -126,6 +132,10 @@ def read_state(directory: Path) -> TrainerState:
             f"checkpoint.init_from={directory}"
         )
     path = directory / "trainer" / "state.json"
+    if not path.exists():
+        raise ValueError(
+            f"{directory} holds weights alone, no {path.name}: start a new run with checkpoint.init_from={directory}"
+        )
     try:
         return TrainerState(**json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError, RecursionError) as error:
@@ -133,6 +143,7 @@ def read_state(directory: Path) -> TrainerState:
 
 
 def _fill(directory: Path, manifest: dict, engine: Engine) -> None:
+    check_same_adapters(directory, manifest, engine.model.lora)
     local, table = local_tensors(engine.model), manifest["optimizer"]
     for name, value in _values(directory, table, engine, local):
         engine.assign(name, value)
@@ -149,14 +160,23 @@ def _fill(directory: Path, manifest: dict, engine: Engine) -> None:
 def _values(
     directory: Path, table: dict, engine: Engine, local: dict[str, LocalTensor]
 ) -> Iterator[tuple[str, torch.Tensor]]:
-    """Weights as the run has them: where it trains in fp32 what was saved in bf16, the masters."""
+    """Weights as the run has them: where it trains in fp32 what was saved in bf16, the masters.
+
+    Of a model with adapters the checkpoint's own weights are merged ones: frozen weights stay as they are.
+    """
     masters = table.get(MASTER, {}) if engine.dtype is torch.float32 else {}
     reader = StateReader(directory, table)
-    for name, value in read_tensors(directory, engine.model.config, local):
-        if name in masters:
-            value = torch.empty(local[name].shape)
-            reader.read(MASTER, name, local[name].start, value.view(-1))
-        yield name, value
+
+    def master_of(name: str) -> torch.Tensor:
+        value = torch.empty(local[name].shape)
+        reader.read(MASTER, name, local[name].start, value.view(-1))
+        return value
+
+    frozen = {n for n, p in engine.model.named_parameters() if not p.requires_grad} if engine.model.lora else set()
+    own = {name: mine for name, mine in local.items() if name not in frozen and not is_factor(name)}
+    for name, value in read_tensors(directory, engine.model.config, own):
+        yield name, master_of(name) if name in masters else value
+    yield from ((name, master_of(name)) for name in local if is_factor(name))
 
 
 def _refuse_other_optimizer(directory: Path, table: dict, kinds: set[str]) -> None:

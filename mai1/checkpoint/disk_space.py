@@ -17,12 +17,14 @@ def check_disk_space(folder: Path, engine: Engine) -> None:
     """
     element = torch.empty((), dtype=engine.dtype).element_size()
     num_masters = 0 if engine.dtype is torch.float32 else 1
+    if engine.model.lora is not None:
+        num_masters = 2  # of the adapters, and once more for PEFT
     mine = 0
     for fragment in engine.fragments():
         num_moments = len(fragment.moments) or 2  # before the first update: as AdamW will have
-        mine += fragment.master.numel() * (element + 4 * (num_moments + num_masters))
+        mine += fragment.master.numel() * 4 * (num_moments + num_masters)
     (need,) = sum_over_ranks([float(mine)], engine.world)
-    need += element * sum(tensor.numel for tensor in tensor_names(engine.model.config) if tensor.is_repeated)
+    need += element * sum(tensor.numel for tensor in tensor_names(engine.model.config))
     free = min(gather_json(shutil.disk_usage(folder).free, engine.world))
     if free < need * 1.02 + 2**20:
         raise ValueError(

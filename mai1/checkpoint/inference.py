@@ -4,21 +4,26 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import torch.distributed as dist
+
 from mai1.checkpoint.described import check_described
 from mai1.checkpoint.read_config import from_hf_config
+from mai1.checkpoint.saved_tensors import SavedTensors, without_missing_prediction
 from mai1.checkpoint.verify import checkpoints_in
 from mai1.checkpoint.weights import read_weights
+from mai1.model.layout import lay_out
 from mai1.model.transformer import ModelConfig, MoETransformer
 
 
-def load_model(directory: Path) -> MoETransformer:
+def load_model(directory: Path, *, expert_group: dist.ProcessGroup | None = None) -> MoETransformer:
     """The whole model of a checkpoint, ours or a Hugging Face directory of a family we know: fp32, on the CPU.
 
-    Multi-token prediction is left out: only training uses it.
+    With an `expert_group`, this rank's share of the experts. Multi-token prediction is left out: only training uses it.
     """
     config = replace(read_model_config(directory), num_mtp_layers=0)
     check_described(config, directory)
-    model = MoETransformer(config)
+    model = MoETransformer(config, expert_group=expert_group)
+    lay_out(model)
     read_weights(directory, model)
     return model.eval()
 
@@ -33,6 +38,11 @@ def read_model_config(directory: Path) -> ModelConfig:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON ({error}): use another checkpoint") from None
     return from_hf_config(hf, where=str(path))
+
+
+def read_stored_config(directory: Path) -> ModelConfig:
+    """The model whose weights a checkpoint or Hugging Face directory holds, to train it further."""
+    return without_missing_prediction(read_model_config(directory), SavedTensors(directory))
 
 
 def resolve_checkpoint(path: Path, *, key: str) -> Path:

@@ -33,6 +33,14 @@ def is_average(manifest: dict) -> bool:
     return "averaged_from" in manifest
 
 
+def lineage_of(directory: Path) -> list[dict]:
+    """What a checkpoint grew from, oldest first; empty where it did not, and for plain Hugging Face directories."""
+    found = read_manifest(directory).get("lineage", []) if (directory / MANIFEST).is_file() else []
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise ValueError(f"{directory / MANIFEST}: lineage must be a list of objects: use another checkpoint")
+    return found
+
+
 def _check(manifest: dict) -> None:
     if manifest["format"] != FORMAT or manifest["version"] != VERSION:
         raise ValueError(f"format {manifest['format']!r} version {manifest['version']!r}")
@@ -44,6 +52,7 @@ def _check(manifest: dict) -> None:
         _check_count(entry.get("rank", 0), f"the rank that wrote {name}")
         if len(entry["sha256"]) != 64 or set(entry["sha256"]) - set("0123456789abcdef"):
             raise ValueError(f"the SHA-256 of {name} is none")
+    _check_lora(manifest.get("lora"))
     for kind, names in manifest["optimizer"].items():
         for name, pieces in names.items():
             for start, numel, file, key in pieces:
@@ -56,6 +65,16 @@ def _check(manifest: dict) -> None:
 def _check_count(value: object, what: str) -> None:
     if type(value) is not int or not 0 <= value < 2**62:
         raise ValueError(f"{what} is {str(value)[:40]}, which is no count")
+
+
+def _check_lora(lora: object) -> None:
+    if lora is None:
+        return
+    for key, kind in (("rank", int), ("alpha", float), ("base", str), ("targets", list), ("trained_whole", list)):
+        if type(lora[key]) is not kind:
+            raise ValueError(f"lora.{key} is {str(lora[key])[:40]}")
+    if not all(type(entry) is str for key in ("targets", "trained_whole") for entry in lora[key]):
+        raise ValueError("lora.targets and lora.trained_whole are no names")
 
 
 def _check_file_name(name: str) -> None:

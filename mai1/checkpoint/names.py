@@ -11,6 +11,7 @@ import torch.distributed as dist
 
 from mai1.checkpoint.families import SIGMOID_FAMILIES, Family, family_of
 from mai1.model.attention import AttentionConfig, AttentionKind, QKNorm
+from mai1.model.lora import A_SUFFIX, adapted_by, factor_shapes, is_factor
 from mai1.model.moe.layer import MoELayer
 from mai1.model.transformer import ModelConfig, MoETransformer
 
@@ -55,7 +56,7 @@ class LocalTensor:
 
 
 def local_tensors(model: MoETransformer) -> dict[str, LocalTensor]:
-    """All persistent state of this rank's model by logical name, experts with their place among all experts.
+    """All persistent state of this rank's model by logical name, adapters too, experts with their place among all experts.
 
     Worked out from the configuration, because under ZeRO-3 a parameter's own storage is empty.
     """
@@ -63,12 +64,18 @@ def local_tensors(model: MoETransformer) -> dict[str, LocalTensor]:
     layers = {name: module for name, module in model.named_modules() if isinstance(module, MoELayer)}
     found = {}
     for name in model.state_dict(keep_vars=True):
-        layer, shape, start = layers.get(name.rpartition(".experts.")[0]), shapes[name], 0
+        layer, start = layers.get(name.rpartition(".experts.")[0]), 0
+        shape = shapes[name] if not is_factor(name) else _factor_shape(name, shapes, rank=model.lora.rank)
         if layer is not None:
             start = layer.experts.first_expert * math.prod(shape[1:])
             shape = (num_held_experts(layer), *shape[1:])
         found[name] = LocalTensor(name, start, shape)
     return found
+
+
+def _factor_shape(name: str, shapes: dict[str, tuple[int, ...]], *, rank: int) -> tuple[int, ...]:
+    shape_of_a, shape_of_b = factor_shapes(shapes[adapted_by(name)], rank=rank)
+    return shape_of_a if name.endswith(A_SUFFIX) else shape_of_b
 
 
 def num_held_experts(layer: MoELayer) -> int:

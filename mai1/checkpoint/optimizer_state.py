@@ -1,7 +1,8 @@
 """Optimizer state: flat ranges of logical tensors, so that any topology reads just the ranges it owns.
 
-Files hold 1-D fp32 pieces, keyed `KIND|NAME|START`; kinds are `master` (only where the weights are not fp32 themselves) and
-the optimizer's moments by their names: `exp_avg` and `exp_avg_sq` of AdamW, `momentum_buffer` of Muon.
+Files hold 1-D fp32 pieces, keyed `KIND|NAME|START`; kinds are `master` (of adapters, which the model's files have merged,
+and where the weights are not fp32 themselves) and the optimizer's moments by their names: `exp_avg` and `exp_avg_sq` of
+AdamW, `momentum_buffer` of Muon.
 """
 
 import threading

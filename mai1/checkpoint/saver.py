@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from mai1.checkpoint import commit
+from mai1.checkpoint.adapters import described
 from mai1.checkpoint.agreement import mistakes_of, together
 from mai1.checkpoint.checkpoint import CheckpointConfig, ModelFiles, OnError, TrainerState
 from mai1.checkpoint.disk_space import check_disk_space
@@ -24,6 +25,7 @@ from mai1.checkpoint.manifest import FORMAT, VERSION
 from mai1.checkpoint.model_plan import Holding, ModelFile, holding_of, index_of, plan_model_files
 from mai1.checkpoint.names import local_tensors
 from mai1.checkpoint.optimizer_state import pieces_table
+from mai1.checkpoint.peft import write_adapter
 from mai1.checkpoint.retention import prune
 from mai1.checkpoint.snapshot import HostMemory, Snapshot, take_snapshot
 from mai1.checkpoint.tensor_file import TensorSpec, as_json, write_bytes, write_tensors
@@ -175,6 +177,8 @@ class Saver:
         )
         files = {name: entry for report in reports for name, entry in report["files"].items()}
         pieces = pieces_table([row for report in reports for row in report["rows"]])
+        if self._engine.model.lora is not None:
+            files |= write_adapter(job.stage, pieces, self._engine.model.config, self._engine.model.lora)
         commit.publish(
             job.stage,
             job.directory,
@@ -228,6 +232,8 @@ def manifest_head(engine: Engine, state: TrainerState) -> dict:
         "sequence_parallel": engine.place.sequence_size,
         "pipeline_parallel": engine.place.num_stages,
         "dtype": str(engine.dtype).removeprefix("torch."),
+        **({"lineage": state.lineage} if state.lineage else {}),
+        **described(engine.model.lora, base=state.base),
     }
 
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 
 import torch
 
+from mai1.checkpoint.adapters import merged_weights
 from mai1.checkpoint.model_plan import ModelFile
 from mai1.checkpoint.names import LocalTensor, TensorName
 from mai1.checkpoint.optimizer_state import MASTER
 from mai1.engine.engine import Engine
+from mai1.model.lora import is_factor
 
 BLOCK_BYTES = 256 * 2**20
 ALIGNMENT = 64
@@ -95,7 +97,7 @@ def _copy_weights(
             snapshot.files[entry.file] = {}
             for tensor in entry.tensors:
                 mine.setdefault(tensor.name, []).append((entry.file, tensor))
-    for name, whole in engine.weights():
+    for name, whole in merged_weights(engine):
         copies: dict[tuple[int, int], torch.Tensor] = {}  # a repeated tensor is written twice and copied once
         for file, tensor in mine.get(name, ()):
             start = tensor.start - local[name].start
@@ -110,7 +112,8 @@ def _copy_optimizer(engine: Engine, local: dict[str, LocalTensor], snapshot: Sna
     part, size, file = 0, 0, ""
     for fragment in engine.fragments():
         start = local[fragment.name].start + fragment.start
-        masters = {} if engine.dtype is torch.float32 else {MASTER: fragment.master}
+        is_weight = engine.dtype is torch.float32 and not is_factor(fragment.name)  # then the model's files have it
+        masters = {} if is_weight else {MASTER: fragment.master}
         for kind, state in (masters | fragment.moments).items():
             num_bytes = state.numel() * state.element_size()
             if not file or size + num_bytes > max_bytes:

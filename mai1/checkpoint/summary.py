@@ -6,9 +6,9 @@ from pathlib import Path
 from mai1.checkpoint.checkpoint import read_state
 from mai1.checkpoint.families import family_of
 from mai1.checkpoint.inference import read_model_config
-from mai1.checkpoint.manifest import MANIFEST, is_average, read_manifest
+from mai1.checkpoint.manifest import MANIFEST, is_average, lineage_of, read_manifest
 from mai1.checkpoint.names import tensor_names
-from mai1.checkpoint.optimizer_state import method_of
+from mai1.checkpoint.optimizer_state import MASTER, method_of
 from mai1.model.flops import count_parameters
 from mai1.model.transformer import ModelConfig
 
@@ -29,8 +29,14 @@ def summary_of(directory: Path) -> dict:
     found["heldout_loss"] = manifest.get("heldout_loss")
     found["weights"] = manifest.get("dtype")
     found["bytes"] = _bytes_by_kind(manifest)
+    if lineage := lineage_of(directory):
+        found["lineage"] = lineage
     if is_average(manifest):
         return found | {"averaged_from": manifest["averaged_from"]}
+    if "trainer/state.json" not in manifest["files"]:
+        return found
+    if lora := manifest.get("lora"):
+        found["lora"] = lora | {"parameters": _num_trained(manifest["optimizer"])}
     sizes = ("world_size", "expert_parallel", "sequence_parallel", "pipeline_parallel")
     state = read_state(directory)
     return found | {
@@ -58,6 +64,14 @@ def lines_of(summary: dict) -> list[str]:
         rows["held-out loss"] = "not measured at this step" if loss is None else f"{loss:.4f}"
         rows["weights"] = str(summary["weights"])
         rows["size"] = ", ".join(f"{kind} {size:,} bytes" for kind, size in summary["bytes"].items())
+    for number, entry in enumerate(summary.get("lineage", []), start=1):
+        rows[f"growth {number}"] = ", ".join(f"{key} {value}" for key, value in entry.items())
+    if lora := summary.get("lora"):
+        rows["trained"] = (
+            f"LoRA of rank {lora['rank']}, alpha {lora['alpha']:g}, on {', '.join(lora['targets'])}"
+            + "".join(f", {part} whole" for part in lora["trained_whole"])
+            + f": {lora['parameters']:,} parameters, for the frozen weights {lora['base'][:12] or 'of no known digest'}"
+        )
     if "averaged_from" in summary:
         rows["mean of"] = ", ".join(source["path"] for source in summary["averaged_from"])
     if "topology" in summary:
@@ -91,8 +105,15 @@ def _bytes_by_kind(manifest: dict) -> dict[str, int]:
     for name, entry in manifest["files"].items():
         is_tensors = name.endswith(".safetensors")
         kind = "optimizer" if name.startswith("trainer/") and is_tensors else "weights" if is_tensors else "other files"
+        kind = "other files" if name.startswith("adapter/") else kind
         sizes[kind] += entry["bytes"]
     return sizes | {"all": sum(sizes.values())}
+
+
+def _num_trained(table: dict) -> int:
+    """Parameters that have optimizer state."""
+    names = table.get("exp_avg") or table.get(MASTER, {})
+    return sum(numel for pieces in names.values() for _, numel, *_ in pieces)
 
 
 def _data_position(run: dict, step: int, fingerprint: str) -> dict:

@@ -39,7 +39,7 @@ class TensorSpec:
 
 def write_bytes(path: Path, data: bytes) -> dict:
     """Write a new file, fsynced; returns its size and SHA-256 as the manifest has them. OSError when the disk refuses."""
-    with _NewFile(path) as file:
+    with NewFile(path) as file:
         file.write(memoryview(data))
     return file.facts
 
@@ -57,7 +57,7 @@ def as_json(value: object) -> bytes:
 def write_tensors(path: Path, specs: dict[str, TensorSpec], read: Callable[[str], torch.Tensor]) -> dict:
     """Write a new safetensors file, fsynced, asking `read` for one tensor after another; returns size and SHA-256."""
     names = sorted(specs, key=lambda name: (-specs[name].dtype.itemsize, name))  # as the library orders them
-    with _NewFile(path) as file:
+    with NewFile(path) as file:
         file.write(memoryview(_header({name: specs[name] for name in names})))
         for name in names:
             tensor, spec = read(name), specs[name]
@@ -81,14 +81,14 @@ def _header(specs: dict[str, TensorSpec]) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-class _NewFile:
+class NewFile:
     """A file that must not exist yet, nor be a link to one; hashed as it is written and fsynced when it is left."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         self._path, self._hash, self._size, self.facts = path, hashlib.sha256(), 0, {}
 
-    def __enter__(self) -> "_NewFile":
+    def __enter__(self) -> "NewFile":
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:

@@ -89,14 +89,15 @@ def _problem(path: Path, name: str, entry: dict, on_bytes: Callable[[int], objec
             return f"{name} is missing"
         if path.stat().st_size != entry["bytes"]:
             return f"{name} has {path.stat().st_size} bytes instead of {entry['bytes']}"
-        if _sha256(path, on_bytes) != entry["sha256"]:
+        if sha256_of(path, on_bytes) != entry["sha256"]:
             return f"{name} has another SHA-256 than when it was saved"
     except OSError as error:
         return f"{name} cannot be read ({error})"
     return None
 
 
-def _sha256(path: Path, on_bytes: Callable[[int], object] | None) -> str:
+def sha256_of(path: Path, on_bytes: Callable[[int], object] | None = None) -> str:
+    """The hash of a file; `on_bytes` hears how many bytes were read."""
     found, block = hashlib.sha256(), memoryview(bytearray(BLOCK_BYTES))
     with open(path, "rb", buffering=0) as file:
         while count := file.readinto(block):

@@ -1,22 +1,19 @@
 """Model files: the weights as Hugging Face safetensors shards, read as what a rank's own tensors need of them."""
 
-import json
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from mai1.checkpoint.model_plan import ModelFile, index_of
 from mai1.checkpoint.names import LocalTensor, TensorName, local_tensors, tensor_names
-from mai1.checkpoint.tensor_file import DTYPE_NAMES, TensorSpec, write_json, write_tensors
+from mai1.checkpoint.saved_tensors import INDEX, SavedTensors
+from mai1.checkpoint.tensor_file import TensorSpec, write_json, write_tensors
 from mai1.model.transformer import ModelConfig, MoETransformer
 
 NUM_AHEAD = 3
-INDEX = "model.safetensors.index.json"
 
 
 @torch.no_grad()
@@ -44,7 +41,7 @@ def read_tensors(
 
     def read(mine: LocalTensor) -> torch.Tensor:
         value = _assemble(files, mine, [part for part in parts[mine.name] if not part.is_repeated])
-        for repeated in (part for part in parts[mine.name] if part.is_repeated and part.hf_name in files.file_of):
+        for repeated in (part for part in parts[mine.name] if part.is_repeated and files.has(part)):
             _check_repeated(files, repeated, value)
         return value
 
@@ -93,53 +90,3 @@ def write_model_files(
             folder / entry.file, specs, lambda name, tensors=tensors: read(tensors[name])
         )
     return written | {INDEX: write_json(folder / INDEX, index_of(plan))}
-
-
-class SavedTensors:
-    """The safetensors files of a Hugging Face directory, mapped into memory when first asked; for many threads."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory, self.file_of = directory, _file_of_each_tensor(directory)
-        self._open: dict[str, safe_open] = {}
-        self._lock = threading.Lock()
-
-    def path_of(self, tensor: TensorName) -> Path:
-        """The file that has a tensor."""
-        if tensor.hf_name not in self.file_of:
-            raise ValueError(f"{self.directory} has no tensor {tensor.hf_name}: its weights do not fit its config.json")
-        return self.directory / self.file_of[tensor.hf_name]
-
-    def read(self, tensor: TensorName) -> torch.Tensor:
-        """A tensor of the shape it has by config.json; its memory is the file."""
-        path = self.path_of(tensor)
-        try:
-            with self._lock:
-                if path.name not in self._open:
-                    self._open[path.name] = safe_open(path, framework="pt").__enter__()
-                found = self._open[path.name].get_tensor(tensor.hf_name)
-        except (SafetensorError, OSError) as error:
-            raise ValueError(f"{path} cannot be read as safetensors ({error}): use another checkpoint") from None
-        if tuple(found.shape) != tensor.shape:
-            raise ValueError(f"{path}: {tensor.hf_name} has shape {tuple(found.shape)} instead of {tensor.shape}")
-        if found.dtype not in DTYPE_NAMES:
-            raise ValueError(
-                f"{path}: {tensor.hf_name} is {found.dtype}: only {', '.join(DTYPE_NAMES.values())} are read"
-            )
-        return found
-
-
-def _file_of_each_tensor(directory: Path) -> dict[str, str]:
-    index, single = directory / INDEX, directory / "model.safetensors"
-    try:
-        if index.is_file():
-            where = json.loads(index.read_bytes())["weight_map"]
-        else:
-            with safe_open(single, framework="pt") as opened:
-                where = dict.fromkeys(opened.keys(), single.name)
-        files = set(where.values())
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{directory} has no readable {INDEX} or model.safetensors ({error})") from None
-    for file in files:
-        if not isinstance(file, str) or Path(file).name != file or "\0" in file:
-            raise ValueError(f"{index}: {file!r} is not a plain file name")
-    return where
