@@ -1,15 +1,12 @@
-"""Sampling with a key-value cache: greedy, temperature, top-k and top-p; a row's text depends on its seed alone.
+"""How tokens are chosen: greedy, temperature, top-k, top-p, min-p, repetition penalty; a row's luck is its own.
 
-Legend: B rows, T positions, V vocabulary.
+Legend: B rows, V vocabulary.
 """
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-import torch.nn.functional as F
-
-from mai1.model.attention import KeyValueCache
-from mai1.model.transformer import MoETransformer
 
 
 @dataclass(kw_only=True, slots=True)
@@ -22,83 +19,76 @@ class SamplingConfig:
     """Sample among this many most likely tokens; 0 is off."""
     top_p: float = 1.0
     """Sample among the fewest tokens whose probabilities reach this (Holtzman et al. 2020, arXiv 1904.09751); 1 is off."""
+    min_p: float = 0.0
+    """Sample among tokens at least this share as likely as the likeliest (Nguyen et al. 2024, arXiv 2407.01082); 0 is off."""
+    repetition_penalty: float = 1.0
+    """Divides positive and multiplies negative logits of tokens that stand in the row already (Keskar et al. 2019,
+    arXiv 1909.05858, §4.1), the prompt's included; 1 is off."""
     seed: int = 0
     """Seed of the sampling."""
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
             raise ValueError(f"sampling.max_new_tokens={self.max_new_tokens} must be at least 1")
-        if not self.temperature >= 0:
+        if not 0 <= self.temperature < float("inf"):
             raise ValueError(f"sampling.temperature={self.temperature} must not be negative: use 0 for greedy")
         if self.top_k < 0:
             raise ValueError(f"sampling.top_k={self.top_k} must not be negative: use 0 to turn it off")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"sampling.top_p={self.top_p} must be above 0 and at most 1: use 1 to turn it off")
+        if not 0 <= self.min_p < 1:
+            raise ValueError(f"sampling.min_p={self.min_p} must be at least 0 and below 1: use 0 to turn it off")
+        if not 0 < self.repetition_penalty < float("inf"):
+            raise ValueError(
+                f"sampling.repetition_penalty={self.repetition_penalty} must be above 0: use 1 to turn it off"
+            )
+        if self.seed < 0:
+            raise ValueError(f"sampling.seed={self.seed} must not be negative")
 
 
-@torch.no_grad()
-def generate(
-    model: MoETransformer, prompts: list[list[int]], config: SamplingConfig, *, stop_ids: list[int], num_text_ids: int
-) -> list[list[int]]:
-    """Continue each prompt until a stop id (not included) or the longest length; ids from `num_text_ids` on that are no
-    stop ids are never sampled. Prompts of any lengths go together: shorter ones are padded on the left."""
-    if not prompts or any(not prompt for prompt in prompts):
-        raise ValueError("prompt is empty: give at least one token, for example the end-of-text token")
-    longest = max(map(len, prompts))
-    if longest + config.max_new_tokens > model.config.max_positions:
-        raise ValueError(
-            f"the prompt's {longest} tokens and sampling.max_new_tokens={config.max_new_tokens} exceed the model's "
-            f"{model.config.max_positions} positions: use a shorter prompt or fewer new tokens"
-        )
-    device = model.embedding.weight.device
-    cache = KeyValueCache(num_layers=model.config.num_layers, capacity=longest + config.max_new_tokens)
-    tokens_BT, positions_BT = _pad_left(prompts, longest, device=device)
-    generators = [torch.Generator(device).manual_seed(config.seed) for _ in prompts]
-    allowed_V = _allowed_ids(model.config.vocab_size, num_text_ids, stop_ids, device=device)
-    answers: list[list[int]] = [[] for _ in prompts]
-    is_open = [True] * len(prompts)
-    for _ in range(config.max_new_tokens):
-        segments_BT = torch.where(positions_BT >= 0, 0, -1)
-        output = model(tokens_BT, positions_BT=positions_BT.clamp(min=0), segments_BT=segments_BT, cache=cache)
-        logits_BV = F.linear(output.hidden_BTD[:, -1], output.unembedding_VD).float()
-        logits_BV = logits_BV.masked_fill(~allowed_V, float("-inf"))
-        chosen = [choose_token(row, config, generator) for row, generator in zip(logits_BV, generators, strict=True)]
-        for row, token in enumerate(chosen):
-            is_open[row] = is_open[row] and token not in stop_ids
-            if is_open[row]:
-                answers[row].append(token)
-        if not any(is_open):
-            break
-        tokens_BT = torch.tensor(chosen, device=device)[:, None]
-        positions_BT = positions_BT[:, -1:] + 1
-    return answers
+class Luck:
+    """The random numbers of one row: they depend on the seed and on which sample of its prompt it is, and on nothing else."""
+
+    def __init__(self, seed: int, sample: int = 0) -> None:
+        self._generator = np.random.Generator(np.random.Philox([seed, sample]))
+
+    def next(self) -> float:
+        """Uniform in [0, 1)."""
+        return float(self._generator.random())
 
 
-def choose_token(logits_V: torch.Tensor, config: SamplingConfig, generator: torch.Generator) -> int:
-    """One token from one row of logits."""
+def choose_tokens(logits_BV: torch.Tensor, config: SamplingConfig, lucks: list[Luck]) -> torch.Tensor:
+    """One token for each row, int64 `[B]`: the likeliest, or drawn with the row's next random number.
+
+    Drawn is by the inverse of the distribution function, tokens taken in the order of their ids, in fp64.
+    """
     if config.temperature == 0:
-        return int(logits_V.argmax())
-    logits_V = logits_V / config.temperature
+        return logits_BV.argmax(-1)
+    uniform_B1 = torch.tensor([[luck.next()] for luck in lucks], dtype=torch.float64, device=logits_BV.device)
+    reached_BV = probabilities(logits_BV, config).cumsum(-1)
+    # never beyond the last token that has a probability: there the sum stands at its end already
+    threshold_B1 = uniform_B1 * reached_BV[:, -1:]
+    return torch.searchsorted(reached_BV, threshold_B1, right=True).clamp(max=logits_BV.shape[1] - 1)[:, 0]
+
+
+def probabilities(logits_BV: torch.Tensor, config: SamplingConfig) -> torch.Tensor:
+    """What tokens are drawn with, fp64 `[B, V]`, not normalised after the last cut."""
+    logits_BV = logits_BV / config.temperature
     if config.top_k:
-        kth = logits_V.topk(min(config.top_k, len(logits_V))).values[-1]
-        logits_V = logits_V.masked_fill(logits_V < kth, float("-inf"))
-    probabilities_V = logits_V.softmax(-1)
+        kth_B1 = logits_BV.topk(min(config.top_k, logits_BV.shape[1])).values[:, -1:]
+        logits_BV = logits_BV.masked_fill(logits_BV < kth_B1, float("-inf"))
+    probabilities_BV = logits_BV.double().softmax(-1)
     if config.top_p < 1:
-        ordered, ids = probabilities_V.sort(descending=True)
-        is_surplus = ordered.cumsum(0) - ordered >= config.top_p
-        probabilities_V = probabilities_V.index_fill(0, ids[is_surplus], 0.0)
-    return int(torch.multinomial(probabilities_V, 1, generator=generator))
+        ordered_BV, ids_BV = probabilities_BV.sort(descending=True)
+        is_surplus_BV = ordered_BV.cumsum(-1) - ordered_BV >= config.top_p
+        probabilities_BV = probabilities_BV.scatter(1, ids_BV, ordered_BV.masked_fill(is_surplus_BV, 0.0))
+    if config.min_p:
+        least_B1 = config.min_p * probabilities_BV.amax(-1, keepdim=True)
+        probabilities_BV = probabilities_BV.masked_fill(probabilities_BV < least_B1, 0.0)
+    return probabilities_BV
 
 
-def _pad_left(prompts: list[list[int]], longest: int, *, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens, and positions that are negative on padding."""
-    tokens_BT = torch.tensor([[0] * (longest - len(p)) + p for p in prompts], device=device)
-    positions_BT = torch.tensor([list(range(len(p) - longest, len(p))) for p in prompts], device=device)
-    return tokens_BT, positions_BT
-
-
-def _allowed_ids(vocab_size: int, num_text_ids: int, stop_ids: list[int], *, device: torch.device) -> torch.Tensor:
-    allowed_V = torch.zeros(vocab_size, dtype=torch.bool, device=device)
-    allowed_V[:num_text_ids] = True
-    allowed_V[stop_ids] = True
-    return allowed_V
+def penalize(logits_BV: torch.Tensor, has_occurred_BV: torch.Tensor, *, penalty: float) -> torch.Tensor:
+    """Logits with those of tokens that have occurred made less likely (for a penalty above 1)."""
+    punished_BV = torch.where(logits_BV > 0, logits_BV / penalty, logits_BV * penalty)
+    return torch.where(has_occurred_BV, punished_BV, logits_BV)
