@@ -1,4 +1,4 @@
-"""Losses: from hidden states, batch and routing to what is minimised. One path for pretraining and instruction tuning.
+"""Losses: from hidden states, batch and routing to what is minimised. One path for pretraining and tuning.
 
 All means are over the whole optimizer step: numerators are local, denominators global, so the result does not depend on
 how rows are spread over ranks and microbatches. Legend: B rows, T positions, D width.
@@ -66,6 +66,8 @@ class StepTotals:
     """Targets of each depth of multi-token prediction."""
     further_counted: list[float] = field(default_factory=list)
     """Tokens that are load of each depth."""
+    num_pairs: float = 0.0
+    """Pairs of answers, where preferences are learned."""
 
 
 @dataclass(slots=True)
@@ -86,6 +88,8 @@ class Losses:
     """Cross-entropy of each of this rank's targets, 0 where the mask is 0; None before the last pipeline stage."""
     weights_BT: torch.Tensor | None = None
     """The factor of each of them: the mask, or what a selection made of it."""
+    figures: dict[str, torch.Tensor] = field(default_factory=dict)
+    """Shares of further means that the objective reports, by name; none before the last pipeline stage."""
 
 
 def compute_losses(
@@ -110,23 +114,40 @@ def compute_losses(
         language = entropy.total / totals.num_targets
         weights_BT = entropy.weights_N.view(output.hidden_BTD.shape[:2])
         nats_BT = entropy.nats_N.view_as(weights_BT).masked_fill(batch.own(batch.loss_mask_BT) == 0, 0)
-    mtp = language.new_zeros(())
+    losses = with_side_losses(
+        language, output, batch, loss=loss, balance=balance, totals=totals, last_load_LE=last_load_LE
+    )
+    losses.nats_BT, losses.weights_BT = nats_BT, weights_BT
+    return losses
+
+
+def with_side_losses(
+    main: torch.Tensor,
+    output: ModelOutput,
+    batch: Batch,
+    *,
+    loss: LossConfig,
+    balance: BalanceConfig,
+    totals: StepTotals,
+    last_load_LE: torch.Tensor | None,
+) -> Losses:
+    """The share of what is mainly minimised, and beside it those of the further tokens' and the routers' losses."""
+    mtp = main.new_zeros(())
     for depth, num_targets in enumerate(totals.further_targets, start=1):
         further = _cross_entropy(output, batch, depth=depth).total
         mtp = mtp + further / max(num_targets, 1.0) / len(totals.further_targets)
     num_layers = len(output.routings) + output.num_layers_elsewhere - len(output.further_BTD)
     num_routed = num_layers * totals.num_counted + sum(totals.further_counted)
     per_layer_token = 1.0 / max(num_routed, 1.0)
-    router_z = language.new_zeros(())
+    router_z = main.new_zeros(())
     if balance.z_loss_weight:
         router_z = sum(router_z_sum(routing) for routing in output.routings.values()) * per_layer_token
     balance_sum = balance_loss_sum(
         output.routings, method=balance.method, last_load_LE=last_load_LE, sequence_group=output.sequence_group
     )
     balance_loss = balance_sum * per_layer_token
-    total = language + loss.mtp_weight * mtp + balance.z_loss_weight * router_z + balance.loss_weight * balance_loss
-    parts = (language.detach(), mtp.detach(), router_z.detach(), balance_loss.detach())
-    return Losses(total, *parts, nats_BT, weights_BT)
+    total = main + loss.mtp_weight * mtp + balance.z_loss_weight * router_z + balance.loss_weight * balance_loss
+    return Losses(total, main.detach(), mtp.detach(), router_z.detach(), balance_loss.detach())
 
 
 def _cross_entropy(output: ModelOutput, batch: Batch, *, depth: int = 0) -> CrossEntropy:

@@ -1,7 +1,8 @@
 """One microbatch as the model eats it, made from rows of token ids.
 
 Every document starts with the end-of-text token of the one before: it is the context of the first word and the target
-of the last, so one token separates, begins and ends. Legend: B rows, T positions.
+of the last, so one token separates, begins and ends. Conversations in the words of a foreign chat template begin in their own
+way, and their rows say where. Legend: B rows, T positions.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -28,6 +29,18 @@ class Row:
     """How often the source had been read to its end before each id, int64 `[T+1]`, or one number for all of them."""
     reference: np.ndarray | None = None
     """What a reference model's loss on each id is, uint8 `[T+1]` in sixteenths of a nat; None where nothing was scored."""
+    starts: np.ndarray | None = None
+    """Which ids begin a document, bool `[T+1]`; None: the end-of-text tokens do."""
+    answers: np.ndarray | None = None
+    """Of rows of pairs, which answer each id belongs to, int64 `[T+1]`: 2p is the better, 2p+1 the worse one of the row's
+    pair p, -1 padding. Each is a document of its own."""
+    pairs: np.ndarray | None = None
+    """The pairs' numbers among all, int64 `[P]`; -1 where a row has fewer than the fullest."""
+
+    @property
+    def num_valid_tokens(self) -> int:
+        """Those that the model is given, padding left out."""
+        return min(self.num_valid, len(self.ids) - 1)
 
 
 @dataclass(slots=True)
@@ -59,6 +72,10 @@ class Batch:
     """Equal slices into which the positions are divided."""
     reference_BT: torch.Tensor | None = None
     """fp32 nats of a reference model on each target; None where the rows were not scored."""
+    answers_BT: torch.Tensor | None = None
+    """int64: which answer of its row's pairs each target belongs to, as in `Row`; None where rows hold no pairs."""
+    pairs_BP: torch.Tensor | None = None
+    """int64 numbers of each row's pairs, -1 where there is none; None where rows hold no pairs."""
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on a device."""
@@ -87,8 +104,11 @@ def collate(
     sources, epochs = _of_ids([row.sources for row in rows], ids), _of_ids([row.epochs for row in rows], ids)
     tokens_BT = ids[:, :-1]
     index_T = torch.arange(tokens_BT.shape[1])
-    starts_BT = tokens_BT == end_of_text_id
+    starts_BT = torch.from_numpy(np.stack([_starts(row, end_of_text_id)[:-1] for row in rows]))
     starts_BT[:, 0] = True
+    answers = _of_pairs([row.answers for row in rows])
+    if answers is not None:
+        starts_BT[:, 1:] |= answers[:, 1:-1] != answers[:, :-2]
     segments_BT = starts_BT.cumsum(1) - 1
     positions_BT = index_T - torch.where(starts_BT, index_T, 0).cummax(1).values
     num_valid_B = torch.tensor([row.num_valid for row in rows])
@@ -106,12 +126,26 @@ def collate(
         sequence_rank=sequence_rank,
         sequence_size=sequence_size,
         reference_BT=_reference(rows),
+        answers_BT=None if answers is None else answers[:, 1:].contiguous(),
+        pairs_BP=_of_pairs([row.pairs for row in rows]),
     )
+
+
+def _starts(row: Row, end_of_text_id: int) -> np.ndarray:
+    return row.ids == end_of_text_id if row.starts is None else row.starts
 
 
 def _of_ids(values: list[np.ndarray | int], ids: torch.Tensor) -> torch.Tensor:
     """One value of each id, int64, also where a row has one for all of them."""
     return torch.from_numpy(np.stack([np.broadcast_to(value, ids.shape[1:]) for value in values]).astype(np.int64))
+
+
+def _of_pairs(values: list[np.ndarray | None]) -> torch.Tensor | None:
+    """What rows of pairs know of them; rows without any, which only fill up a batch, know nothing."""
+    known = next((value for value in values if value is not None), None)
+    if known is None:
+        return None
+    return torch.from_numpy(np.stack([np.full_like(known, -1) if value is None else value for value in values]))
 
 
 def _reference(rows: list[Row]) -> torch.Tensor | None:

@@ -127,7 +127,7 @@ class RouterDrift:
     @torch.no_grad()
     def restart(self) -> None:
         """Measure from here on."""
-        self._weights = [router.weight.clone() for router in self._routers]
+        self._weights = [router.matrix_ED.clone() for router in self._routers]
         self._biases = [_bias_of(router).clone() for router in self._routers]
 
     @torch.no_grad()
@@ -137,7 +137,7 @@ class RouterDrift:
             return []
         values = []
         for router, weight, bias in zip(self._routers, self._weights, self._biases, strict=True):
-            moved = (router.weight.float() - weight.float()).norm() / weight.float().norm().clamp(min=1e-12)
+            moved = (router.matrix_ED - weight).norm() / weight.norm().clamp(min=1e-12)
             values.append(torch.stack((moved, (_bias_of(router) - bias).abs().max())))
         pairs = torch.stack(values).tolist()
         has_bias = [hasattr(router, "selection_bias") for router in self._routers]

@@ -30,11 +30,18 @@ MAX_LISTED = 4
 
 
 def self_check(
-    model: MoETransformer, balance: BalanceConfig, *, end_of_text_id: int, world: World, num_stages: int = 1
+    model: MoETransformer,
+    balance: BalanceConfig,
+    *,
+    end_of_text_id: int,
+    world: World,
+    num_stages: int = 1,
+    has_copies: bool = False,
 ) -> str:
     """One line that says what holds; RuntimeError on every rank alike when something does not. Every rank must call this.
 
-    Of `num_stages` pipeline stages each checks what it holds: a model whose stages all keep documents apart does.
+    A model that grew may have copies of experts, which in any other are a fault. Of `num_stages` pipeline stages each
+    checks what it holds: a model whose stages all keep documents apart does.
     The model's weights must be whole: where ZeRO-3 is going to shard them, call this before.
     """
     started, layers = time.perf_counter(), model.moe_layers()
@@ -44,7 +51,7 @@ def self_check(
             difference, found = dense_problems(layers[number], seed=SEED + number)
             largest = max(largest, difference)
             problems += [f"layer {number}: {text}" for text in found]
-        problems += copy_problems(model, world, num_stages=num_stages)
+        problems += copy_problems(model, world, num_stages=num_stages, has_copies=has_copies)
         totals = totals_of_probe(balance, world, device=world.device)
         for number, layer in layers.items():
             if is_balanced(balance, layer.router):
@@ -54,7 +61,7 @@ def self_check(
     of_ranks = gather_json([problems, largest], world)
     _refuse([found for found, _ in of_ranks])
     largest = max(difference for _, difference in of_ranks)
-    held = _what_holds(layers[min(layers)], balance, world, largest=largest)
+    held = _what_holds(layers[min(layers)], balance, world, largest=largest, has_copies=has_copies)
     return f"self-check: {', '.join(held)} ({time.perf_counter() - started:.2f} s)"
 
 
@@ -86,7 +93,7 @@ def _influence_of_positions(model: MoETransformer, batch: Batch, looked_at: int)
     changed inputs would need a tolerance that hides small leaks in bf16.
     """
     taken: list[torch.Tensor] = []
-    hook = next(iter(model.layers)).register_forward_pre_hook(lambda module, given: taken.append(given[0]))
+    hook = next(iter(model.layers)).register_forward_pre_hook(lambda _, given: taken.append(given[0].requires_grad_()))
     generator, like = torch.Generator().manual_seed(SEED), next(model.parameters())
     shape_BTD = (*batch.tokens_BT.shape, model.config.d_model)
     x_BTD = own_positions(torch.randn(shape_BTD, generator=generator), model.sequence_group)
@@ -148,13 +155,15 @@ def _named(ranks: list[int], num_ranks: int) -> str:
     return f"rank {few}: " if len(ranks) == 1 else f"ranks {few}: "
 
 
-def _what_holds(layer: MoELayer, balance: BalanceConfig, world: World, *, largest: float) -> list[str]:
+def _what_holds(
+    layer: MoELayer, balance: BalanceConfig, world: World, *, largest: float, has_copies: bool
+) -> list[str]:
     precision = f"{largest:.0e}".replace("e-0", "e-")
     spread = f" on {world.size} ranks" if world.size > 1 else ""
     balancing = {BalanceMethod.bias: "balancing moves the router"}.get(balance.method, "balancing gradients right")
     return [
         f"{'expert parallel = local' if layer.expert_group is not None else 'dispatch = dense'} to {precision}",
-        f"{len(layer.router.weight)} experts distinct{spread}",
+        f"{len(layer.router.weight)} experts {'there' if has_copies else 'distinct'}{spread}",
         balancing if is_balanced(balance, layer.router) else "balancing off",
         "documents isolated",
         *["replicas equal"] * (world.size > 1),

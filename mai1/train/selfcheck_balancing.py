@@ -3,6 +3,8 @@
 Legend: N tokens of the probe, D width, E experts.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -87,14 +89,17 @@ def _loss_problems(
     step_ED *= LOGIT_STEP / router.weight.shape[1] ** 0.5
     last_load_E = torch.arange(1, num_experts + 1, device=probe_ND.device)
 
-    routing = router(probe_ND)
-    losses = _losses(routing, balance, totals=totals, last_load_E=last_load_E)
-    if not losses.total.requires_grad:
-        return [f"no gradient of balance.method={balance.method.value} reaches router.weight: nothing is evened out"]
-    [grad_ED] = torch.autograd.grad(losses.total, router.weight)
+    with _matrix_by_itself(router):
+        routing = router(probe_ND)
+        losses = _losses(routing, balance, totals=totals, last_load_E=last_load_E)
+        if not losses.total.requires_grad:
+            return [
+                f"no gradient of balance.method={balance.method.value} reaches router.weight: nothing is evened out"
+            ]
+        [grad_ED] = torch.autograd.grad(losses.total, router.weight)
 
     load_E = last_load_E if balance.method is BalanceMethod.global_loss else routing.tokens_per_expert_E
-    logits_NE, shift_NE = (probe_ND.double() @ weight.double().t() for weight in (router.weight.detach(), step_ED))
+    logits_NE, shift_NE = (probe_ND.double() @ weight.double().t() for weight in (router.matrix_ED.detach(), step_ED))
     value, above, below = (
         _defined_loss(logits_NE + sign * shift_NE, load_E, router.scores) / world.size for sign in (0, 1, -1)
     )
@@ -112,6 +117,17 @@ def _loss_problems(
             f"where finite differences of its definition give {expected:.3e}: the router is not pushed as configured"
         )
     return problems
+
+
+@contextmanager
+def _matrix_by_itself(router: Router) -> Iterator[None]:
+    """Inside, an adapted router has a gradient by its whole matrix, whose factors get theirs from it."""
+    was_trained = router.weight.requires_grad
+    router.weight.requires_grad_(was_trained or router.lora_scale > 0)
+    try:
+        yield
+    finally:
+        router.weight.requires_grad_(was_trained)
 
 
 def _losses(routing: Routing, balance: BalanceConfig, *, totals: StepTotals, last_load_E: torch.Tensor) -> Losses:

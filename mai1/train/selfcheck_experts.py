@@ -89,11 +89,10 @@ def _local_experts(
     """What this rank's experts add to the answers, and the gradients by tokens and weights that go through them."""
     x_ND, weights_NE = x_ND.clone().requires_grad_(), weights_NE.clone().requires_grad_()
     y_ND = torch.zeros_like(x_ND)
-    for local, (gate_up, down) in enumerate(
-        zip(layer.experts.gate_up.detach(), layer.experts.down.detach(), strict=True)
-    ):
-        gate_NF, up_NF = F.linear(x_ND, gate_up.float()).chunk(2, dim=-1)
-        answer_ND = F.linear(F.silu(gate_NF) * up_NF, down.float())
+    for local in range(len(layer.experts.down)):
+        gate_up, down = layer.experts.matrices_of(local)
+        gate_NF, up_NF = F.linear(x_ND, gate_up).chunk(2, dim=-1)
+        answer_ND = F.linear(F.silu(gate_NF) * up_NF, down)
         y_ND = y_ND + answer_ND * weights_NE[:, layer.experts.first_expert + local, None]
     grad_x_ND, grad_weights_NE = torch.autograd.grad(y_ND, (x_ND, weights_NE), direction_ND)
     return y_ND.detach(), grad_x_ND, grad_weights_NE
@@ -105,8 +104,8 @@ def _relative_difference(got: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 @torch.no_grad()
-def copy_problems(model: MoETransformer, world: World, *, num_stages: int = 1) -> list[str]:
-    """Experts of a layer that are equal, experts that no rank has, and replicas that differ; none when all is well.
+def copy_problems(model: MoETransformer, world: World, *, num_stages: int = 1, has_copies: bool = False) -> list[str]:
+    """Experts of a layer that are equal, unless the model `has_copies`, experts that no rank has, and replicas that differ.
 
     Every weight this rank holds is read once, and ranks of a pipeline stage compare digests.
     """
@@ -130,7 +129,8 @@ def copy_problems(model: MoETransformer, world: World, *, num_stages: int = 1) -
             for rank, found in of_ranks.items()
             for local, digest in enumerate(found[start:ends])
         ]
-        problems += [f"layer {number}: {text}" for text in _expert_problems(held, num_experts=len(layer.router.weight))]
+        sizes = {"num_experts": len(layer.router.weight), "has_copies": has_copies}
+        problems += [f"layer {number}: {text}" for text in _expert_problems(held, **sizes)]
         start = ends
     return problems
 
@@ -144,7 +144,7 @@ def _of_stage(mine: torch.Tensor, world: World, *, num_stages: int) -> dict[int,
     return {rank: of_ranks[rank] for rank in range(first, first + num_ranks)}
 
 
-def _expert_problems(held: list[tuple[int, int, int]], *, num_experts: int) -> list[str]:
+def _expert_problems(held: list[tuple[int, int, int]], *, num_experts: int, has_copies: bool) -> list[str]:
     """What is wrong among (expert, rank, digest) of one layer over all ranks."""
     of_expert: dict[int, tuple[int, int]] = {}
     of_digest: dict[int, tuple[int, int]] = {}
@@ -156,7 +156,7 @@ def _expert_problems(held: list[tuple[int, int, int]], *, num_experts: int) -> l
                 f"expert {expert} of rank {rank} is not that of rank {first_rank}, though both are replicas"
             )
         twin, twin_rank = of_digest.setdefault(digest, (expert, rank))
-        if twin != expert:
+        if twin != expert and not has_copies:
             problems.append(f"experts {twin} (rank {twin_rank}) and {expert} (rank {rank}) have the same weights")
     if missing := sorted(set(range(num_experts)) - set(of_expert)):
         problems.append(f"expert {missing[0]} is on no rank")

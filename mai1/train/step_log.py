@@ -19,19 +19,20 @@ from mai1.train.expert_figures import DriftFigures, StepChoices, choice_figures,
 from mai1.train.metrics import MetricsLog
 from mai1.train.rerun import BadStep
 from mai1.train.rollback import Rollback
+from mai1.train.routing_probe import RoutingShift
 from mai1.train.step_sums import StepSums
 from mai1.watch.stragglers import Straggler
+
+OF_PAIRS = {"margin": "reward_margin", "accuracy": "preference_accuracy"}
+"""What the console shows of a step that learns from pairs, by its name there."""
 
 
 @dataclass(slots=True)
 class StepFigures:
     """What one optimizer step did, over all ranks."""
 
-    loss: float
-    language_loss: float
-    mtp_loss: float
-    z_loss: float
-    balance_loss: float
+    means: dict[str, float]
+    """Of the step: total loss, its parts, and what the objective reports besides, by the names of the record."""
     grad_norm: float
     learning_rate: float
     num_tokens: int
@@ -45,6 +46,11 @@ class StepFigures:
 
     ledger: dict = field(default_factory=dict)
     """What its FLOPs went into, and those of the run so far: `Ledger.record`."""
+
+    @property
+    def loss(self) -> float:
+        """What was minimised."""
+        return self.means["loss"]
 
     @property
     def is_applied(self) -> bool:
@@ -88,11 +94,7 @@ class StepLog:
                 "kind": "train",
                 "step": state.step,
                 "tokens": state.tokens,
-                "loss": figures.loss,
-                "lm_loss": figures.language_loss,
-                "mtp_loss": figures.mtp_loss,
-                "z_loss": figures.z_loss,
-                "balance_loss": figures.balance_loss,
+                **figures.means,
                 "lr": figures.learning_rate,
                 "grad_norm": figures.grad_norm,
                 **speed,
@@ -107,10 +109,11 @@ class StepLog:
         troubles = {"dead": sum(layer["dead_experts"] for layer in layers.values()), "alarms": len(news.active)}
         bar.set_postfix(
             refresh=sys.stderr.isatty(),
-            loss=f"{figures.language_loss:.3f}",
+            loss=f"{figures.means['lm_loss']:.3f}",
             tok_s=f"{speed['tokens_per_s']:,.0f}",
             mfu=f"{speed['mfu']:.0%}",
             max_violation=f"{max(layer['max_violation'] for layer in layers.values()):.2f}",
+            **{label: f"{figures.means[name]:.2f}" for label, name in OF_PAIRS.items() if name in figures.means},
             **{name: count for name, count in troubles.items() if count},
         )
 
@@ -131,6 +134,38 @@ class StepLog:
         )
         bits = f"{mean.bits_per_byte:.3f} bits per byte"
         tqdm.write(f"step {state.step}: held-out loss {mean.loss:.4f} ({bits})", file=sys.stderr)
+
+    def write_tasks(self, scores: dict[str, dict[str, float | None]], state: TrainerState) -> None:
+        """The record of an evaluation of tasks: each one's scores and their standard errors."""
+        self.metrics.write({"kind": "tasks", "step": state.step, "tokens": state.tokens, "tasks": scores})
+        for name, figures in scores.items():
+            shown = ", ".join(
+                f"{key} {x:.4f}" for key, x in figures.items() if x is not None and not key.endswith("_error")
+            )
+            tqdm.write(f"step {state.step}: {name}: {shown}", file=sys.stderr)
+
+    def write_routing(self, shifts: dict[int, RoutingShift], state: TrainerState) -> None:
+        """The record of how far each layer's routing has moved from the start model's."""
+        kl, changed = (sum(getattr(s, key) for s in shifts.values()) / len(shifts) for key in ("kl", "changed"))
+        layers = {str(layer): asdict(shift) for layer, shift in shifts.items()}
+        record = {"kind": "routing", "step": state.step, "tokens": state.tokens, "kl": kl, "changed": changed}
+        self.metrics.write(record | {"layers": layers})
+        most = max(shifts, key=lambda layer: shifts[layer].kl)
+        tqdm.write(
+            f"step {state.step}: routing against the start: KL {kl:.2e} (layer {most}: {shifts[most].kl:.2e}), "
+            f"{changed:.1%} of tokens to other experts",
+            file=sys.stderr,
+        )
+
+    def write_pairs(self, figures: dict[str, float], state: TrainerState, *, num_pairs: int) -> None:
+        """The record of held-out pairs."""
+        record = {"kind": "pairs", "step": state.step, "tokens": state.tokens, "pairs": num_pairs}
+        self.metrics.write(record | figures)
+        tqdm.write(
+            f"step {state.step}: {num_pairs} held-out pairs: {figures['preference_accuracy']:.1%} ranked rightly by reward "
+            f"(margin {figures['reward_margin']:.3f}), {figures['likelier']:.1%} by likelihood",
+            file=sys.stderr,
+        )
 
     def write_bad_step(self, bad_step: BadStep) -> None:
         """The record of a step that the guard refused."""

@@ -1,4 +1,4 @@
-"""The training loop, for pretraining and instruction tuning alike: they differ in data, mask and steps only.
+"""The training loop of every stage: pretraining, instruction and preference tuning differ in data and objective only.
 
 Legend: L MoE layers, E experts.
 """
@@ -15,15 +15,15 @@ from tqdm import tqdm
 from mai1.checkpoint.checkpoint import CheckpointConfig, ModelFiles, TrainerState
 from mai1.checkpoint.saver import Saver
 from mai1.data.batch import Batch
-from mai1.data.heldout import HeldoutSource
 from mai1.data.loader import Loader
 from mai1.dist import World, sum_over_ranks
 from mai1.engine.engine import Engine, Update
-from mai1.evaluate.heldout import heldout_losses, mean_loss
-from mai1.loss import LossConfig, Losses, Selection, StepTotals, as_totals, compute_losses, count_totals, counted_tokens
-from mai1.model.moe.balance import BalanceConfig, BalanceMethod, update_selection_bias
+from mai1.loss import Losses, StepTotals, counted_tokens
+from mai1.model.moe.balance import BalanceMethod, update_selection_bias
+from mai1.objective.objective import Objective
 from mai1.optim.adamw import OptimConfig
-from mai1.train.expert_figures import ChoiceCounter, RouterDrift, StepChoices, drifts_of_all
+from mai1.train.evaluation import Evaluation
+from mai1.train.expert_figures import RouterDrift, drifts_of_all
 from mai1.train.guard import Guard, GuardConfig, Reason
 from mai1.train.ledger import Ledger
 from mai1.train.metrics import Speed
@@ -69,7 +69,6 @@ class Attempt:
 
     update: Update
     sums: StepSums
-    counter: ChoiceCounter | None
     refusal: Reason | None
     """Why nothing of it was applied."""
     bad_step: BadStep | None = None
@@ -84,11 +83,10 @@ class Trainer:
 
     engine: Engine
     loader: Loader
-    heldout: list[HeldoutSource]
+    objective: Objective
+    evaluation: Evaluation
     config: TrainConfig
     optim: OptimConfig
-    loss: LossConfig
-    balance: BalanceConfig
     checkpoints: CheckpointConfig
     checkpoint_folder: Path
     files: ModelFiles
@@ -102,8 +100,6 @@ class Trainer:
     watch: RankWatch
     guard: Guard = field(default_factory=lambda: Guard(GuardConfig()))
     ledger: Ledger = field(default_factory=Ledger)
-    selection_at: Callable[[int], Selection | None] = lambda step: None
-    """What selects the targets of a step."""
 
     def __post_init__(self) -> None:
         layers = self.engine.model.moe_layers().values() if self.engine.place.is_first_of_stage else ()
@@ -111,6 +107,7 @@ class Trainer:
         self.probe = Probe(self.engine.model)
         self.mixing = OnlineMixing.of(self.loader.rows, self.world)
         self.saver = Saver(self.checkpoint_folder, self.engine, self.checkpoints, files=self.files)
+        self.evaluation.measuring.on_batch = lambda: self.watch.beat(Phase.evaluate, self.state.step)
 
     def fit(self) -> bool:
         """Train from the state's step to the last; True when done, False when stopped early with a checkpoint."""
@@ -121,6 +118,7 @@ class Trainer:
             self.mixing.resume(self.state)
         if first == 0:
             self.evaluate()
+            self.evaluate_tasks()
         self.engine.model.train()
         self.speed.start(self.state.tokens)
         with progress_bar(self.config.steps, first, disable=not self.world.is_main) as bar:
@@ -148,6 +146,12 @@ class Trainer:
                         self.log.write(figures, self.state, drifts=drifts, speed=speed, bar=bar, stragglers=stragglers)
                 if step % self.config.heldout_every == 0 or step == self.config.steps:
                     self.evaluate()
+                if self.evaluation.tasks is not None and self.evaluation.tasks.are_due(step, last=self.config.steps):
+                    self.evaluate_tasks()
+                if self.evaluation.samples is not None and self.evaluation.samples.are_due(
+                    step, last=self.config.steps
+                ):
+                    self.write_samples()
                 if step % self.checkpoints.every_steps == 0 or is_last:
                     self.save()
             self.saver.wait()
@@ -162,35 +166,32 @@ class Trainer:
         faulty.
         """
         batches = self.loader.microbatches(step + self.state.data_offset)
-        learning_rate, selection = self.optim.learning_rate_at(step, steps=self.config.steps), self.selection_at(step)
-        totals = self._totals(batches, selection)
-        losses_of = partial(compute_losses, loss=self.loss, balance=self.balance, totals=totals, selection=selection)
+        learning_rate, totals = self.optim.learning_rate_at(step, steps=self.config.steps), self._totals(batches, step)
+        losses_of = partial(self.objective.losses, step=step, totals=totals, last_load_LE=self._last_load())
         compute = partial(self._compute, batches, losses_of, learning_rate=learning_rate, is_logged=is_logged)
         attempt = compute()
         if attempt.refusal is not None:
             attempt = self._reconsider(attempt, compute, step=step)
-        sums, choices = attempt.sums, None
+        sums, is_applied = attempt.sums, attempt.refusal is None
         if sums.has_save_failed:
             self.saver.settle()
-        if attempt.refusal is None:
+        if is_applied:
             self._balance_experts(sums.tokens_per_expert_LE)
             self.guard.remember(self.state, loss=sums.loss, grad_norm=sums.grad_norm)
             if self.mixing is not None:
                 self.mixing.learn(self.state, sums)
-            if attempt.counter is not None:
-                choices = self._choices_of_all(attempt.counter)
         if self.mixing is not None:
             self.mixing.decide(self.state, done=step + self.state.data_offset + 1)
         figures = StepFigures(
-            *sums.means,
-            attempt.update.grad_norm,
-            learning_rate,
-            int(totals.num_tokens),
-            sums.tokens_per_expert_LE,
-            choices,
-            attempt.bad_step,
-            source_figures(self.loader.rows, sums, step=step + self.state.data_offset) if is_logged else {},
-            self.ledger.book(self.state, sums.spent, is_applied=attempt.refusal is None, num_runs=attempt.num_runs),
+            means=sums.means,
+            grad_norm=attempt.update.grad_norm,
+            learning_rate=learning_rate,
+            num_tokens=int(totals.num_tokens),
+            tokens_per_expert_LE=sums.tokens_per_expert_LE,
+            choices=sums.choices() if is_applied else None,
+            bad_step=attempt.bad_step,
+            sources=source_figures(self.loader.rows, sums, step=step + self.state.data_offset) if is_logged else {},
+            ledger=self.ledger.book(self.state, sums.spent, is_applied=is_applied, num_runs=attempt.num_runs),
         )
         return figures, sums.is_asked_to_stop or self.guard.has_faulty_rank
 
@@ -198,10 +199,15 @@ class Trainer:
         self, batches: list[Batch], losses_of: Callable[..., Losses], *, learning_rate: float, is_logged: bool
     ) -> Attempt:
         """Losses and gradients of a step, applied if the guard agrees; else nothing is left of it."""
-        num_sources = len(self.loader.rows.source_names)
-        sums = StepSums(self.engine.model.config, self.world, num_sources=num_sources, ledger=self.ledger)
-        last_load_LE = self._last_load()
-        counter, refusal = self._choice_counter() if is_logged else None, None
+        sums = StepSums(
+            self.engine,
+            num_sources=len(self.loader.rows.source_names),
+            figures=self.objective.figures,
+            ledger=self.ledger,
+            expert_parallel=self.expert_parallel,
+            counts_choices=is_logged,
+        )
+        refusal = None
         self.probe.start()
 
         def compute(batch: Batch, x_BTD: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -211,15 +217,13 @@ class Trainer:
                 batch.tokens_BT,
                 positions_BT=batch.positions_BT,
                 segments_BT=batch.isolating_segments_BT,
-                counted_BT=counted_tokens(batch, self.balance.counted),
+                counted_BT=counted_tokens(batch, self.objective.balance.counted),
                 samples_B=batch.samples_B,
                 x_BTD=x_BTD,
             )
-            losses = losses_of(output, batch, last_load_LE=last_load_LE)
+            losses = losses_of(output, batch)
             self.probe.end(losses.total)
             sums.add(losses, output.routings, batch)
-            if counter is not None:
-                counter.add(output.routings.values(), batch.own(batch.sources_BT))
             return output.hidden_BTD, losses.total
 
         def accept(grad_norm: float) -> bool:
@@ -229,7 +233,7 @@ class Trainer:
             return refusal is None
 
         update = self.engine.train_batch(batches, compute, learning_rate=learning_rate, accept=accept)
-        return Attempt(update, sums, counter, refusal)
+        return Attempt(update, sums, refusal)
 
     def _reconsider(self, refused: Attempt, compute: Callable[[], Attempt], *, step: int) -> Attempt:
         """Compute a refused step once more, if so configured; what comes of it carries what the step was about."""
@@ -265,24 +269,26 @@ class Trainer:
         bar.update(self.state.step - bar.n)
 
     def evaluate(self) -> None:
-        """Held-out loss of every source, logged on rank 0; the time it takes is not training time."""
-        if not self.heldout:
+        """Measure what there is to measure; the time it takes is not training time."""
+        self.watch.beat(Phase.evaluate, self.state.step)
+        paused = time.perf_counter()
+        self.evaluation.measure(self.state, self.log, flops=self.ledger.total(self.state.spent))
+        self.speed.pause(time.perf_counter() - paused)
+
+    def evaluate_tasks(self) -> None:
+        """Ask the model the items of the tasks, if there are any; the time it takes is not training time."""
+        if self.evaluation.tasks is None:
             return
         self.watch.beat(Phase.evaluate, self.state.step)
         paused = time.perf_counter()
-        losses = heldout_losses(
-            self.engine.model,
-            self.heldout,
-            world=self.world,
-            rows_at_once=self.loader.config.sequences_per_microbatch,
-            end_of_text_id=self.loader.end_of_text_id,
-            num_stages=self.engine.place.num_stages,
-            run=self.engine.eval_batch,
-        )
-        mean = mean_loss(losses)
-        self.state.heldout_loss = mean.loss
-        if self.log is not None:
-            self.log.write_heldout(mean, losses, self.state, flops=self.ledger.total(self.state.spent))
+        self.evaluation.measure_tasks(self.state, self.log)
+        self.speed.pause(time.perf_counter() - paused)
+
+    def write_samples(self) -> None:
+        """Let the model say something to the prompts; the time it takes is not training time."""
+        self.watch.beat(Phase.evaluate, self.state.step)
+        paused = time.perf_counter()
+        self.evaluation.samples.write(self.state.step)
         self.speed.pause(time.perf_counter() - paused)
 
     def save(self) -> None:
@@ -293,20 +299,6 @@ class Trainer:
         self.drift.restart()
         self.speed.pause(time.perf_counter() - paused)
 
-    def _choice_counter(self) -> ChoiceCounter:
-        config = self.engine.model.config
-        return ChoiceCounter(
-            num_layers=len(config.moe_layers),
-            num_sources=len(self.loader.rows.source_names),
-            num_experts=config.moe.num_experts,
-            device=self.world.device,
-            layers_here=self._layers_here,
-        )
-
-    def _choices_of_all(self, counter: ChoiceCounter) -> StepChoices:
-        num_stages = self.engine.place.num_stages
-        return counter.over_ranks(self.world, expert_parallel=self.expert_parallel, num_stages=num_stages)
-
     @property
     def _layers_here(self) -> slice:
         """Where the MoE layers of this rank's pipeline stage stand among all."""
@@ -316,11 +308,10 @@ class Trainer:
         stage = self.engine.place.stage
         return replicas_of(self.engine.model, self.world, expert_parallel=self.expert_parallel, stage=stage)
 
-    def _totals(self, batches: list[Batch], selection: Selection | None) -> StepTotals:
-        num_mtp_layers = self.engine.model.config.num_mtp_layers
-        counts = count_totals(batches, counted=self.balance.counted, num_mtp_layers=num_mtp_layers, selection=selection)
+    def _totals(self, batches: list[Batch], step: int) -> StepTotals:
+        counts = self.objective.count(batches, step=step)
         num_stages = self.engine.place.num_stages  # all of them read the same rows
-        return as_totals([count / num_stages for count in sum_over_ranks(counts, self.world)])
+        return self.objective.totals([count / num_stages for count in sum_over_ranks(counts, self.world)])
 
     def _last_load(self) -> torch.Tensor | None:
         load = self.state.tokens_per_expert
@@ -329,7 +320,8 @@ class Trainer:
     def _balance_experts(self, tokens_per_expert_LE: torch.Tensor) -> None:
         """Once a step, with the counts of all ranks: move the selection bias, keep the load for the next step's loss."""
         self.state.tokens_per_expert = tokens_per_expert_LE.tolist()
-        if self.balance.method is BalanceMethod.bias:
+        balance = self.objective.balance
+        if balance.method is BalanceMethod.bias:
             layers, here_LE = self.engine.model.moe_layers().values(), tokens_per_expert_LE[self._layers_here]
             for layer, counts_E in zip(layers, here_LE, strict=True):
-                update_selection_bias(layer.router, counts_E, rate=self.balance.bias_rate)
+                update_selection_bias(layer.router, counts_E, rate=balance.bias_rate)

@@ -14,8 +14,8 @@ from mai1.checkpoint.checkpoint import TrainerState, load_checkpoint
 from mai1.engine.ds_config import Precision
 from mai1.model.moe.balance import BalanceConfig, BalanceMethod
 from mai1.model.moe.routing_policy import RoutingConfig
+from mai1.objective import next_token
 from mai1.optim.config import Method, OptimConfig
-from mai1.train import trainer as trainer_module
 from mai1.train.alarms import AlarmConfig
 from mai1.train.guard import Guard, GuardConfig, Reason
 from mai1.train.metrics import MetricsLog, WandbConfig
@@ -49,7 +49,7 @@ class Poison(torch.autograd.Function):
 
 def poison(is_bad: Callable[[int], bool], *, factor: float = math.nan, gradient: float = 1.0) -> None:
     """From now on, in this process, scale the losses (and gradients) of microbatches whose first row is bad."""
-    healthy = trainer_module.compute_losses.__dict__.get("healthy", trainer_module.compute_losses)
+    healthy = next_token.compute_losses.__dict__.get("healthy", next_token.compute_losses)
 
     def compute_losses(output, batch, **settings):
         losses = healthy(output, batch, **settings)
@@ -58,7 +58,7 @@ def poison(is_bad: Callable[[int], bool], *, factor: float = math.nan, gradient:
         return replace(losses, total=Poison.apply(losses.total * factor, gradient))
 
     compute_losses.healthy = healthy
-    trainer_module.compute_losses = compute_losses
+    next_token.compute_losses = compute_losses
 
 
 def of_steps(*steps: int) -> Callable[[int], bool]:

@@ -68,7 +68,11 @@ def _train(world: World, run: str, topology: dict) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         trainer = tiny_trainer(world, Path(folder), **{"optim": OPTIM, "zero_stage": 1} | RUNS[run] | topology)
         said = self_check(
-            trainer.engine.model, trainer.balance, end_of_text_id=END_OF_TEXT, world=world, num_stages=num_stages
+            trainer.engine.model,
+            trainer.objective.balance,
+            end_of_text_id=END_OF_TEXT,
+            world=world,
+            num_stages=num_stages,
         )
         assert "documents isolated" in said
         figures = train(trainer, STEPS)
@@ -211,7 +215,7 @@ def _fit(world: World, folder: str, topology: dict) -> None:
     """Four steps with a record every second one, and held-out losses."""
     model = {"model": FIVE_LAYERS, "rows": ByteRows(sequence_length=24, masked=True), "optim": OPTIM}
     trainer = tiny_trainer(world, Path(folder), steps=4, expert_parallel=2, microbatch=1, **model, **topology)
-    trainer.config.log_every, trainer.heldout, trainer.save = 2, _heldout(), trainer.drift.restart
+    trainer.config.log_every, trainer.evaluation.heldout, trainer.save = 2, _heldout(), trainer.drift.restart
     if world.is_main:
         trainer.log = StepLog(
             MetricsLog(Path(folder), from_step=0, wandb=WandbConfig(), run_name="r", config={}),

@@ -159,7 +159,7 @@ def _trainer(world: World, folder: Path, settings: dict) -> Trainer:
     settings = dict(settings)
     selection = settings.pop("selection")
     trainer = tiny_trainer(world, folder, **settings)
-    trainer.ledger, trainer.selection_at = LEDGER, partial(selection.at, seed=4)
+    trainer.ledger, trainer.objective.selection_at = LEDGER, partial(selection.at, seed=4)
     return trainer
 
 

@@ -42,7 +42,7 @@ def make_trainer(world: World, **settings) -> Trainer:
 
 
 def check(trainer: Trainer) -> str:
-    return self_check(trainer.engine.model, trainer.balance, end_of_text_id=END_OF_TEXT, world=trainer.world)
+    return self_check(trainer.engine.model, trainer.objective.balance, end_of_text_id=END_OF_TEXT, world=trainer.world)
 
 
 def _lines(world: World, settings: list[dict]) -> list[str]:

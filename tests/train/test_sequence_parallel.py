@@ -54,7 +54,7 @@ def _train(world: World, run: str, topology: dict) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         trainer = tiny_trainer(world, Path(folder), **settings)
         if settings.get("zero_stage") != 3:  # which leaves no weight whole
-            self_check(trainer.engine.model, trainer.balance, end_of_text_id=END_OF_TEXT, world=world)
+            self_check(trainer.engine.model, trainer.objective.balance, end_of_text_id=END_OF_TEXT, world=world)
         figures = train(trainer, STEPS)
     weights = _weights(trainer)
     heldout = heldout_losses(trainer.engine.model, _heldout(), world=world, rows_at_once=2, end_of_text_id=END_OF_TEXT)
@@ -115,7 +115,7 @@ def _self_check_with(world: World, exchanges: dict[str, Callable]) -> dict[str, 
     messages = {}
     for fault, exchange in exchanges.items():
         with mock.patch("mai1.model.sequence_parallel._all_to_all", exchange), pytest.raises(RuntimeError) as raised:
-            self_check(trainer.engine.model, trainer.balance, end_of_text_id=END_OF_TEXT, world=world)
+            self_check(trainer.engine.model, trainer.objective.balance, end_of_text_id=END_OF_TEXT, world=world)
         messages[fault] = str(raised.value)
     return messages
 
