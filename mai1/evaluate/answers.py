@@ -7,10 +7,12 @@ import numpy as np
 import torch
 
 from mai1.data.batch import Row, collate
-from mai1.generate.sampling import SamplingConfig, generate
+from mai1.generate.generation import generate
+from mai1.generate.sampling import SamplingConfig
 from mai1.loss import token_losses
 from mai1.model.transformer import MoETransformer
 from mai1.tokenizer.chat import encode_chat
+from mai1.tokenizer.chat_tokens import Learn
 from mai1.tokenizer.tokenizer import Tokenizer
 
 
@@ -48,15 +50,15 @@ def answer_questions(
     """Ask the model everything before each conversation's last message and compare with that message."""
     check_questions(conversations)
     model.eval()
-    vocabulary = tokenizer.vocabulary
-    stop_ids = [vocabulary.control_id("<|end|>"), tokenizer.end_of_text_id]
     loss_sum, num_targets, answers = 0.0, 0.0, []
     for first in range(0, len(conversations), rows_at_once):
         part = conversations[first : first + rows_at_once]
         nats, targets = _reference_loss(model, tokenizer, part)
         loss_sum, num_targets = loss_sum + nats, num_targets + targets
         prompts = [encode_chat(tokenizer, messages[:-1], add_generation_prompt=True).ids for messages in part]
-        completions = generate(model, prompts, sampling, stop_ids=stop_ids, num_text_ids=vocabulary.text_size)
+        completions = generate(
+            model, prompts, sampling, stop_ids=tokenizer.stop_ids, num_text_ids=tokenizer.num_text_ids
+        )
         for messages, ids in zip(part, completions, strict=True):
             completion, reference = tokenizer.decode(ids).strip(), messages[-1]["content"]
             answers.append(Answer(messages[-2]["content"], reference, completion, word_f1(completion, reference)))
@@ -83,14 +85,16 @@ def word_f1(completion: str, reference: str) -> float:
 
 
 def _reference_loss(model: MoETransformer, tokenizer: Tokenizer, part: list[list[dict]]) -> tuple[float, float]:
-    chats = [encode_chat(tokenizer, messages) for messages in part]
+    chats = [encode_chat(tokenizer, messages, learn=Learn.last) for messages in part]
     length = max(len(chat.ids) for chat in chats)
     rows = []
     for chat in chats:
         padding = length - len(chat.ids)
         ids = np.array(chat.ids + [tokenizer.pad_id] * padding, dtype=np.int64)
         last_answer_only = _last_span(chat.loss_mask) + [0] * padding
-        rows.append(Row(ids, np.array(last_answer_only, dtype=np.uint8), num_valid=len(chat.ids)))
+        starts = np.arange(length) == 0  # one document, whatever tokens are in it
+        mask = np.array(last_answer_only, dtype=np.uint8)
+        rows.append(Row(ids, mask, num_valid=len(chat.ids), starts=starts))
     batch = collate(rows, end_of_text_id=tokenizer.end_of_text_id).to(model.embedding.weight.device)
     output = model(batch.tokens_BT, positions_BT=batch.positions_BT, segments_BT=batch.segments_BT)
     return float(token_losses(output, batch).sum()), float(batch.loss_mask_BT.sum())

@@ -1,27 +1,42 @@
-"""`mai1 evaluate`: held-out loss and bits per byte of every source, and answers to questions with known answers."""
+"""`mai1 evaluate`: scores on tasks, held-out loss of every source, and answers to questions with known answers."""
 
-import json
+import os
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mai1.checkpoint.inference import load_model, resolve_checkpoint
 from mai1.data.instructions import read_conversations
-from mai1.dist import start_world, stop_world
+from mai1.dist import World, start_world, stop_world
+from mai1.engine.ds_config import EngineConfig, Precision
+from mai1.engine.engine import start_deepspeed
+from mai1.engine.experts import expert_parallel_group
 from mai1.evaluate.answers import answer_questions
+from mai1.evaluate.config import TasksConfig
 from mai1.evaluate.heldout import heldout_losses, mean_loss
+from mai1.evaluate.likelihood import SharedModel
+from mai1.evaluate.suite import Task, evaluate_task, lines_of
 from mai1.generate.sampling import SamplingConfig
+from mai1.model.transformer import MoETransformer
+from mai1.report.evaluation import write_evaluation_page
 from mai1.run.compose import compose_config
 from mai1.run.datasets import open_pretraining
+from mai1.run.evaluation_records import about_checkpoint, data_of_run, results_folder, write_record
+from mai1.run.evaluation_tasks import open_tasks, seen_items
 from mai1.run.help import print_help
 from mai1.tokenizer.tokenizer import Tokenizer
+from mai1.watch.config import LaunchConfig
 
 
 @dataclass(kw_only=True, slots=True)
-class EvaluateConfig:
+class EvaluateConfig(TasksConfig):
     checkpoint: str = "runs/first"
     """Run, checkpoint or Hugging Face directory."""
+    training_text: str = ""
+    """Where items of tasks are looked for, to score those apart that training saw: prepared data, a text file or a directory;
+    auto: what the run was trained on; empty: nowhere."""
     data: str = "auto"
-    """Prepared data whose held-out shards give the loss; auto: what the run was trained on; empty: none."""
+    """Prepared data whose held-out shards give the loss; auto: the run's, unless tasks are given; empty: none."""
     sequence_length: int = 512
     """Tokens of context."""
     rows: int = 0
@@ -31,20 +46,118 @@ class EvaluateConfig:
     max_questions: int = 200
     """Questions asked; 0 asks all."""
     output: str = ""
-    """JSON file for the figures; empty prints only."""
+    """JSON file for the figures too; empty: only in the run's folder `evaluation`, where the checkpoint is one of a run."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    """How answers are drawn."""
+    """How answers to `questions` are drawn; tasks are answered greedily."""
+    precision: Precision = Precision.auto
+    """auto (bf16 on a GPU, fp32 on a CPU) | fp32 | bf16."""
+    expert_parallel: int = 1
+    """Ranks that share one copy of the experts, for models that are too large for one."""
+    launch: LaunchConfig = field(default_factory=LaunchConfig)
+    """Starting several ranks on this machine, which share the items."""
 
 
 def main(arguments: list[str]) -> None:
-    """Evaluate as configured; a table goes to standard output and, if asked, JSON to a file."""
+    """Evaluate as configured; a table goes to standard output and JSON to files."""
     if "--help" in arguments:
         print_help("evaluate", EvaluateConfig, __doc__)
         return
     config = compose_config("evaluate", EvaluateConfig, arguments)
-    figures = evaluate(config)
-    if not figures:
-        raise ValueError("nothing to evaluate on: set data=DIR of prepared data, or questions=FILE, or both")
+    if config.launch.starts_ranks(os.environ):
+        from mai1.train.stop import StopRequest
+        from mai1.watch.supervisor import supervise
+
+        directory = resolve_checkpoint(Path(config.checkpoint), key="checkpoint")
+        folder = results_folder(directory) or Path(config.output or "evaluation").parent
+        command = ["-m", "mai1", "evaluate", *arguments]
+        sys.exit(supervise(command, config.launch, run_directory=folder, stop=StopRequest()))
+    world = start_world()
+    try:
+        figures = evaluate(config, world)
+    finally:
+        stop_world()
+    if world.is_main:
+        _say(figures)
+
+
+def evaluate(config: EvaluateConfig, world: World) -> dict:
+    """Figures as plain values: `tasks` by name, `heldout` by source with `all`, and `answers`; every rank must call this."""
+    directory = resolve_checkpoint(Path(config.checkpoint), key="checkpoint")
+    tokenizer = Tokenizer.load(directory)
+    tasks = open_tasks(config)
+    sources = _heldout_sources(config, directory, tokenizer)
+    questions = read_conversations(Path(config.questions)) if config.questions else []
+    if not (tasks or sources or questions):
+        raise ValueError(
+            "nothing to evaluate on: set tasks=[FILE.jsonl,...], data=DIR of prepared data, or questions=FILE, or several"
+        )
+    model, figures = _open_model(directory, config, world), {}
+    if tasks:
+        figures["tasks"] = _on_tasks(tasks, config, model, tokenizer, directory, world)
+    if sources:
+        settings = {"rows_at_once": 8, "end_of_text_id": tokenizer.end_of_text_id}
+        losses = heldout_losses(model, sources, world=world, **settings)
+        figures["heldout"] = {name: asdict(loss) for name, loss in (losses | {"all": mean_loss(losses)}).items()}
+    if questions:
+        asked = questions[: config.max_questions or None]
+        result, _ = answer_questions(model, tokenizer, asked, config.sampling)
+        figures["answers"] = asdict(result)
+    if world.is_main:
+        record = about_checkpoint(directory, tokenizer) | figures
+        for path in write_record(record, directory, output=config.output):
+            write_evaluation_page(path)
+    return figures
+
+
+def _on_tasks(
+    tasks: list[Task],
+    config: EvaluateConfig,
+    model: MoETransformer,
+    tokenizer: Tokenizer,
+    directory: Path,
+    world: World,
+) -> dict[str, dict]:
+    shared = SharedModel(model=model, world=world, pad_id=tokenizer.pad_id, tokens_at_once=config.tokens_at_once)
+    text = data_of_run(directory) if config.training_text == "auto" else config.training_text
+    if config.training_text == "auto" and not text:
+        raise ValueError(f"training_text=auto but {directory} does not say what it was trained on: name the data")
+    look = seen_items(Path(text), tokenizer, world) if text else None
+    records = {}
+    for task in tasks:
+        result = evaluate_task(task, shared, tokenizer, seen_items=look)
+        records[task.name] = result.record() | {"training_text": text}
+        if world.is_main:
+            print("\n".join(lines_of(result)), flush=True)
+    return records
+
+
+def _heldout_sources(config: EvaluateConfig, directory: Path, tokenizer: Tokenizer) -> list:
+    is_auto = config.data == "auto"
+    path = ("" if config.tasks else data_of_run(directory)) if is_auto else config.data
+    if not path:
+        return []
+    data = open_pretraining(Path(path), sequence_length=config.sequence_length, seed=0, heldout_rows=config.rows)
+    if data.tokenizer.hash != tokenizer.hash:
+        raise ValueError(f"data={path} was prepared with another tokenizer than {directory} has: use its own data")
+    return data.heldout
+
+
+def _open_model(directory: Path, config: EvaluateConfig, world: World) -> MoETransformer:
+    group = None
+    if config.expert_parallel > 1:
+        if world.size % config.expert_parallel:
+            raise ValueError(
+                f"expert_parallel={config.expert_parallel} must divide the {world.size} ranks: start as many, or use 1"
+            )
+        start_deepspeed()
+        group = expert_parallel_group(config.expert_parallel)
+    model = load_model(directory, expert_group=group).to(world.device)
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(EngineConfig(precision=config.precision).dtype_on(world.device))
+    return model
+
+
+def _say(figures: dict) -> None:
     for name, source in figures.get("heldout", {}).items():
         print(
             f"{name:<20} loss {source['loss']:.4f} nats/token   {source['bits_per_byte']:.4f} bits/byte   "
@@ -56,43 +169,3 @@ def main(arguments: list[str]) -> None:
             f"{'answers':<20} loss {answers['answer_loss']:.4f} nats/token   F1 {answers['f1']:.3f}   "
             f"{answers['questions']} questions"
         )
-    if config.output:
-        Path(config.output).write_text(json.dumps(figures, indent=1) + "\n")
-
-
-def evaluate(config: EvaluateConfig) -> dict:
-    """Figures as plain values: `heldout` by source with `all`, and `answers`."""
-    directory = resolve_checkpoint(Path(config.checkpoint), key="checkpoint")
-    tokenizer, figures = Tokenizer.load(directory), {}
-    sources = []
-    data_path = data_of_run(directory) if config.data == "auto" else config.data
-    if data_path:
-        data = open_pretraining(
-            Path(data_path), sequence_length=config.sequence_length, seed=0, heldout_rows=config.rows
-        )
-        if data.tokenizer.hash != tokenizer.hash:
-            raise ValueError(
-                f"data={data_path} was prepared with another tokenizer than {directory} has: use its own data"
-            )
-        sources = data.heldout
-    questions = read_conversations(Path(config.questions)) if config.questions else []
-    model = load_model(directory)
-    if sources:
-        world = start_world()
-        losses = heldout_losses(
-            model.to(world.device), sources, world=world, rows_at_once=8, end_of_text_id=tokenizer.end_of_text_id
-        )
-        stop_world()
-        figures["heldout"] = {name: asdict(loss) for name, loss in (losses | {"all": mean_loss(losses)}).items()}
-    if questions:
-        asked = questions[: config.max_questions or None]
-        result, _ = answer_questions(model, tokenizer, asked, config.sampling)
-        figures["answers"] = asdict(result)
-    return figures
-
-
-def data_of_run(checkpoint: Path) -> str:
-    """The prepared data that the checkpoint's run names, if it is still there."""
-    facts = checkpoint.parent.parent / "run.json"
-    named = json.loads(facts.read_text())["data"] if facts.is_file() else ""
-    return named if named and (Path(named) / "manifest.json").is_file() else ""
