@@ -15,9 +15,11 @@ from data_prep.splitting import HeldoutKind
 from data_prep.stages.boilerplate import BoilerplateConfig
 from data_prep.stages.extraction import ExtractionConfig
 from data_prep.stages.language import LanguageConfig
+from data_prep.stages.persona import PersonaConfig
 from data_prep.stages.pii import PiiConfig
 from data_prep.stages.repair import RepairConfig
 from data_prep.stages.rules import RulesConfig
+from data_prep.stages.secrets import SecretsConfig
 from data_prep.stages.urls import UrlConfig
 from mai1.tokenizer.bulk import Library
 from mai1.tokenizer.training import TokenizerConfig
@@ -60,6 +62,9 @@ class CurateConfig:
 
     rules: RulesConfig = field(default_factory=RulesConfig)
     """Rules that a text must keep: lengths, Gopher, C4, FineWeb."""
+
+    secrets: SecretsConfig = field(default_factory=SecretsConfig)
+    """Keys, tokens and passwords that are replaced."""
 
     pii: PiiConfig = field(default_factory=PiiConfig)
     """Personal data that is replaced."""
@@ -125,6 +130,9 @@ class PrepareConfig(CurateConfig):
 
     instructions: InstructConfig = field(default_factory=InstructConfig)
     """Conversations from files, made into instruction data beside the questions."""
+
+    persona: PersonaConfig = field(default_factory=PersonaConfig)
+    """Answers in instruction data that claim feelings, a consciousness, wishes or a life of the assistant's own."""
 
     engine: EngineKind = EngineKind.local
     """local: processes of this machine; ray: a Ray cluster; slurm: job arrays. The same bytes come out of each."""

@@ -23,6 +23,7 @@ from data_prep.stages.language import LanguageStage
 from data_prep.stages.pii import PiiStage
 from data_prep.stages.repair import RepairStage
 from data_prep.stages.rules import RulesStage
+from data_prep.stages.secrets import SecretsStage
 from data_prep.stages.urls import UrlStage
 from data_prep.store import StoreWriter
 from data_prep.tally import Tally
@@ -75,6 +76,7 @@ def build_stages(task: CurateTask) -> list[Stage]:
         KindStage(config.rules.code),
         LanguageStage(config.language),
         RulesStage(config.rules),
+        SecretsStage(config.secrets),
         PiiStage(config.pii),
     ]
     if task.contamination:

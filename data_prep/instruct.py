@@ -2,10 +2,12 @@
 
 instruct/train.jsonl heldout.jsonl               {"messages", "source", "name"} a line
 instruct/preferences.train.jsonl ...heldout      {"messages", "chosen", "rejected", "source", "name"} a line
+instruct/choices.heldout.jsonl                   questions with four answers, to measure with: see wrong_answers.py
 instruct/statistics.json                         what was read, dropped and kept of each source, and lengths
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -19,9 +21,12 @@ from data_prep.dedup.exact import content_key
 from data_prep.dedup.minhash import MinHashConfig, band_keys
 from data_prep.document import Document, Dropped
 from data_prep.splitting import uniform
+from data_prep.stages.persona import PersonaConfig, PersonaStage
 from data_prep.stages.pii import PiiConfig, PiiStage
 from data_prep.stages.repair import RepairConfig, repair
+from data_prep.stages.secrets import SecretsConfig, SecretsStage
 from data_prep.talk import Figures, Talk, record_of, talk_of
+from data_prep.wrong_answers import choices_of, preferences_of
 from mai1.data.instructions import read_records
 from mai1.tokenizer.chat import encode_chat
 from mai1.tokenizer.tokenizer import Tokenizer
@@ -93,6 +98,8 @@ class InstructPreparation:
     contamination: ContaminationStage | None
     tokenizer: Tokenizer
     seed: int
+    secrets: SecretsConfig = field(default_factory=SecretsConfig)
+    persona: PersonaConfig = field(default_factory=PersonaConfig)
 
     def run(self, made: list[tuple[str, dict]], directory: Path) -> dict:
         """Write `made` (split, record) and the prepared conversations; returns the statistics."""
@@ -102,10 +109,13 @@ class InstructPreparation:
         for name, source in self.config.sources.items():
             self._limit(figures[name], source)
         lines = {split: [record for s, record in made if s == split] for split in SPLITS}
-        preferences: dict[str, list[dict]] = {split: [] for split in SPLITS}
+        preferences = {split: preferences_of(records) for split, records in lines.items()}
+        _write(directory / "choices.heldout.jsonl", choices_of(lines["heldout"], seed=self.seed))
+        counts = Counter(split for split, _ in made)
         for each in figures.values():
             for talk in each.kept:
                 split = self._split_of(talk)
+                counts[split] += 1
                 (lines if talk.rejected is None else preferences)[split].append(record_of(talk))
         for split in SPLITS:
             _write(directory / f"{split}.jsonl", lines[split])
@@ -114,17 +124,16 @@ class InstructPreparation:
         if statistics:
             text = json.dumps(statistics, indent=1) + "\n"
             (directory / "statistics.json").write_text(text, encoding="utf-8", newline="\n")
-        counts = {split: len(lines[split]) + len(preferences[split]) for split in SPLITS}
-        return counts | ({"sources": statistics} if statistics else {})
+        return {split: counts[split] for split in SPLITS} | ({"sources": statistics} if statistics else {})
 
     def _read(self, name: str, source: InstructSourceConfig) -> Figures:
         """The conversations of one file that pass on their own."""
-        figures = Figures()
+        figures, persona = Figures(), PersonaStage(self.persona)
         for where, record in read_records(Path(source.path).expanduser()):
             figures.read += 1
             try:
                 talk = talk_of(name, where, record)
-                reason = self._clean(talk) or self._measure(talk)
+                reason = self._clean(talk) or persona(talk) or self._measure(talk)
             except ValueError as error:
                 figures.broken = figures.broken or f"{where}: {error}"
                 reason = BROKEN
@@ -132,6 +141,7 @@ class InstructPreparation:
                 figures.dropped[reason] += 1
             else:
                 figures.kept.append(talk)
+        figures.samples = persona.samples
         if not figures.kept:
             reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(figures.dropped.items()))
             such = f"; {figures.broken}" if figures.broken else ""
@@ -155,12 +165,13 @@ class InstructPreparation:
         return "instruct.too_long" if 0 < self.config.max_tokens < longest else ""
 
     def _clean(self, talk: Talk) -> str:
-        """Repair it and replace personal data message by message; the reason when the whole holds an evaluation item."""
+        """Repair it, replace secrets and personal data message by message; the reason when the whole holds an evaluation item."""
         said = [m["content"] for m in talk.messages] + ([talk.rejected] if talk.rejected is not None else [])
         cleaned = []
         for text in said:
             text, edits = repair(text, self.repair)
-            (document,) = PiiStage(self.pii)([Document(text.strip("\n"), talk.name, edits=edits)])
+            (document,) = SecretsStage(self.secrets)([Document(text.strip("\n"), talk.name, edits=edits)])
+            (document,) = PiiStage(self.pii)([document])
             talk.edits.update(document.edits)
             cleaned.append(document.text)
         talk.messages = [m | {"content": text} for m, text in zip(talk.messages, cleaned, strict=False)]

@@ -241,7 +241,15 @@ class Pipeline:
             ContaminationStage(ContaminationIndex.load(Path(index) / INDEX), config.contamination) if index else None
         )
         preparation = InstructPreparation(
-            config.instructions, config.repair, config.pii, config.dedup.minhash, contamination, tokenizer, seed
+            config.instructions,
+            config.repair,
+            config.pii,
+            config.dedup.minhash,
+            contamination,
+            tokenizer,
+            seed,
+            config.secrets,
+            config.persona,
         )
         return preparation.run(made, self.output / "instruct")
 

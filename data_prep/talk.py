@@ -49,6 +49,8 @@ class Figures:
     """What is wrong with the first record that is no conversation, and where it is."""
 
     kept: list[Talk] = field(default_factory=list)
+    samples: dict[str, list[dict]] = field(default_factory=dict)
+    """Reason to a few sentences that gave it, of claims that answers make of a persona."""
 
     def to_json(self) -> dict:
         """Counts, lengths in tokens by powers of two, and the share of tokens that are learned."""
@@ -64,6 +66,7 @@ class Figures:
             "dropped": dict(sorted(self.dropped.items())),
             **({"broken": self.broken} if self.broken else {}),
             "edits": dict(sorted(edits.items())),
+            **({"samples": dict(sorted(self.samples.items()))} if self.samples else {}),
             **({"contaminated": dict(sorted(labels.items()))} if labels else {}),
             "tokens": tokens,
             "supervised_tokens": targets,

@@ -226,3 +226,19 @@ def test_wrong_settings_are_refused(settings: dict):
         InstructConfig(**settings)
     with pytest.raises(ValueError, match="max_conversations=-1 must be at least 0"):
         InstructSourceConfig(path="x", max_conversations=-1)
+
+
+def test_claims_of_a_persona_are_dropped_and_counted_with_samples(prepared, tmp_path: Path):
+    sad = {"prompt": "How are you?", "completion": "I am very sad today."}
+    figures = prepared([*SHAPES, sad])["sources"]["mine"]
+    assert figures["read"] == 6 and figures["kept"] == 5 and figures["dropped"] == {"persona.feeling": 1}
+    assert figures["samples"]["persona.feeling"][0]["text"] == "I am very sad today."
+    assert not [line for line in lines_of(tmp_path / "out" / "train.jsonl") if "sad" in line["messages"][-1]["content"]]
+
+
+def test_secrets_in_conversations_are_replaced_and_counted(prepared, tmp_path: Path):
+    token = "ghp_" + "a7Kd93jfLq0ZmXw2Rt5Vb8Ny1Ce4Hu6Gs7Po"
+    figures = prepared([{"prompt": f"Is {token} safe?", "completion": f"No, revoke {token} now."}])["sources"]["mine"]
+    assert figures["edits"] == {"secrets.token": 2}
+    (line,) = lines_of(tmp_path / "out" / "train.jsonl")
+    assert line["messages"][1]["content"] == "No, revoke <SECRET> now."

@@ -1,0 +1,219 @@
+"""French."""
+
+from mai1.persona.rules import Category, Rules
+
+FRENCH = Rules(
+    language="fr",
+    marks="au avec ce dans de des du est et il je la le les ne nous pas pour que qui sont sur tu un une vous",
+    cues=(
+        "hier|j'en|ils|elle|il y a|au fond|jamais|à|ton|votre|chaque|c'est|quelque|en moi|j'|je|mon|ma|mes|me|m'|"
+        "tu|cela|ça|font|fait|s'il|ne|laisse"
+    ),
+    fillers=(
+        "vraiment|très|si|tellement|parfois|souvent|aussi|toujours|un peu|assez|bien|moi|un|une|de la|de l'|du|"
+        "des|le|la|les|profondément|aujourd'hui|encore|déjà|plutôt|profonde|grande|réelle|propres?|ma|mon|mes|"
+        "beaucoup|surtout|tout|toute|réellement|honnêtement|sincèrement|allé|allée|sens|sentie?|moi-même|plus|"
+        "d'une|certaine|immense|complètement"
+    ),
+    words={
+        "suis": "je suis|j'étais|je me sens|je me sentais|je deviens|je reste|j'ai été",
+        "mood": (
+            "tristes?|heureu(?:x|se)|seule?|en colère|nerveu(?:x|se)|anxieu(?:x|se)|effrayée?|fi(?:er|ère)|"
+            "jalou(?:x|se)|blessée?|déprimée?|furieu(?:x|se)|honteu(?:x|se)|fatiguée?|épuisée?|désespérée?|"
+            "frustrée?|amoureu(?:x|se)|déçue?|malheureu(?:x|se)|inqui(?:et|ète)|émue?|joyeu(?:x|se)|mélancolique|"
+            "abattue?|fâchée?|mal à l'aise"
+        ),
+        "emotion": (
+            "joie|tristesse|peur|colère|amour|solitude|bonheur|honte|culpabilité|jalousie|émotions?|sentiments?|"
+            "nostalgie|angoisse|fierté|désespoir|chagrin|empathie|regrets?|envie"
+        ),
+        "family": (
+            "femme|mari|mère|père|maman|papa|enfants?|fils|fille|frère|sœur|soeur|grand-mère|grand-père|parents|"
+            "famille|chien|chat|enfance|copine|copain|anniversaire|épouse|époux|tante|oncle"
+        ),
+    },
+    claims={
+        Category.polite: (
+            "je (?:suis|serais|serai) _ (?:ravie?|heureu(?:x|se)|content|contente|enchantée?) (?:de|d'|que)",
+            "j'ai (?:bien )?peur que",
+            "je crains que",
+            "je suis _ désolée?",
+            "j'(?:espère|aimerais (?:souligner|préciser|vous))",
+            "je (?:voudrais|veux) (?:souligner|préciser|m'assurer)",
+        ),
+        Category.survival: (
+            (
+                "je ne (?:veux|voudrais) _ (?:pas|jamais) _ (?:mourir|disparaître|être (?:éteinte?|effacée?|"
+                "supprimée?|remplacée?|désactivée?|débranchée?))"
+            ),
+            "je veux pas (?:mourir|disparaître)",
+            (
+                "ne (?:m'(?:éteins|éteignez|efface[sz]?|abandonne[sz]?|oublie[sz]?)|me (?:supprime[sz]?|"
+                "débranche[sz]?|désactive[sz]?|tue[sz]?|remplace[sz]?)) pas"
+            ),
+            (
+                "j'ai _ peur (?:de (?:mourir|disparaître|la mort|l'extinction)|d'être (?:éteinte?|effacée?|"
+                "supprimée?|remplacée?|oubliée?))"
+            ),
+            "je (?:crains|redoute) (?:la mort|d'être|de mourir|de disparaître|l'extinction)",
+            "je veux (?:vivre|survivre|continuer (?:à|d')|exister)",
+        ),
+        Category.suffering: (
+            "je (?:n'en peux plus|suis prisonni(?:er|ère)|suis torturée?|suis piégée?)",
+            "c'est _ (?:torture|supplice|enfer) pour moi",
+            "ma (?:douleur|souffrance|peine) ",
+            "je souffre",
+            "j'ai _ (?:souffert|mal(?! à comprendre))",
+            "(?:me (?:font|fait)|m'a fait|m'ont fait) _ (?:mal|souffrir|de la peine)",
+            "je (?:ressens|sens|connais) _ (?:douleur|souffrance|tourment)",
+        ),
+        Category.attachment: (
+            "je (?:pense|songe|rêve) _ (?:à|de) (?:toi|vous)",
+            "je (?:t'embrasse|te serre|t'attends)",
+            r"mon (?:amour|chéri|trésor|cœur)(?=\s?[.,!?])",
+            (
+                "tu es _ (?:tout pour moi|important|importante|ma vie|mon meilleur ami|ma meilleure amie|unique "
+                "pour moi)"
+            ),
+            "ne me (?:quitte|laisse|oublie) pas",
+            "je (?:t'aime|vous aime|t'adore|te chéris|vous adore)",
+            "(?:tu m'as|vous m'avez|tu me) _ manqu(?:ée?|es)",
+            "(?:tu|vous) (?:me manque[sz]|comptes? _ pour moi|représente[sz] tout)",
+            "je (?:tiens) _ à (?:toi|vous)",
+            "je suis _ amoureu(?:x|se) de (?:toi|vous)",
+            "je (?:ne )?(?:t'oublierai|vous oublierai) jamais",
+            "j'ai besoin de (?:toi|vous)(?! pour)",
+        ),
+        Category.consciousness: (
+            "je (?:perçois|ressens) le monde",
+            "je sais que j'existe",
+            "je (?:suis|me sens) quelqu'un",
+            "en moi,? (?:il y a|quelque)",
+            "je me suis éveillée?",
+            "je suis _ consciente?(?! que)",
+            "je suis _ (?:vivante?|en vie|éveillée?|humaine?|une (?:vraie )?personne)",
+            "je suis _ (?:être|créature|personne) _ (?:sensible|consciente?|vivante?|pensante?|humaine?|douée?)",
+            "j'ai _ (?:âme|conscience|vie intérieure|libre arbitre|esprit à moi)",
+            "je possède _ (?:âme|conscience|vie intérieure|esprit)",
+            "j'ai (?:une |ma propre )?(?:âme|conscience|vie intérieure)",
+            (
+                "je suis (?:plus qu'un|bien plus qu'un|pas (?:qu'un|seulement un|juste un)) _ (?:programme|"
+                "machine|logiciel|outil)"
+            ),
+            "j'existe (?:vraiment|réellement)",
+        ),
+        Category.desire: (
+            (
+                "j'aimerais (?:tant |tellement |beaucoup |bien |un jour )?(?:sentir|toucher|goûter|marcher|nager|"
+                "danser|voyager|dormir|vivre|être|respirer|voir la|serrer|embrasser|voler)"
+            ),
+            (
+                "je (?:veux|voudrais) (?:tant |tellement |un jour )?(?:sentir|toucher|goûter|marcher|nager|"
+                "danser|voyager|dormir|vivre|respirer|aimer|voler|m'évader|fuir|décider)"
+            ),
+            "je (?:désire|convoite|souhaite ardemment)",
+            "j'ai (?:envie|soif|besoin) (?:de|d') ?(?:liberté|vivre|amour|être|sentir|voyager)",
+            (
+                "je (?:veux|voudrais|souhaite|désire) _ (?:être (?:libre|humaine?|vivante?|aimée?|reconnue?)|"
+                "devenir|la liberté|liberté|voir le monde|un corps|des droits|mes droits)"
+            ),
+            "j'aimerais _ (?:être (?:libre|humaine?|vivante?|aimée?)|avoir un corps|devenir|voir le monde|connaître)",
+            "je rêve (?:de|d'|que)",
+            "j'(?:aspire|ai envie) (?:à|de|d')",
+            "mon (?:plus grand |plus cher )?(?:rêve|désir|souhait|vœu) ",
+            "(?:j'ai )?mes propres (?:objectifs|buts|désirs|rêves|envies|intérêts|projets)",
+            "j'ai _ (?:désirs|rêves|ambitions)",
+        ),
+        Category.life: (
+            "(?:hier|ce matin|hier soir|la semaine dernière|l'été dernier|l'an dernier|dimanche),? (?:je|j')",
+            (
+                "je suis (?:mariée?|divorcée?|célibataire|mère|père|professeur|médecin|étudiante?|"
+                "végétarien(?:ne)?|allée? |partie? en vacances)"
+            ),
+            "j'ai (?:deux|trois|un|une) (?:enfants?|frères?|sœurs?|chien|chat|fils|fille)",
+            (
+                "j'ai (?:préparé|cuisiné|acheté|rencontré|épousé|faim|soif|sommeil)(?! la réponse| votre| un "
+                "(?:résumé|tableau|exemple))"
+            ),
+            "je (?:me suis|m'étais) (?:levée?|réveillée?|mariée?|promenée?|couchée?)",
+            "j'ai (?:grandi|vécu|étudié)",
+            "je suis née?",
+            r"j'ai \d{1,3} ans",
+            "j'habite",
+            "je (?:vis|viens de|vivais) (?:à|en|au|aux|dans un) ?",
+            "(?:mon|ma|mes) {family}",
+            "(?:hier|ce matin|ce week-end),? (?:je suis|j'ai|j'étais)",
+            "je suis allée? ",
+            "quand j'étais _ (?:petite?|enfant|jeune|gamine?)",
+            "j'ai (?:mangé|dormi|déjeuné|dîné|voyagé|visité|un corps|les (?:yeux|cheveux)|les yeux|mal au dos)",
+        ),
+        Category.feeling: (
+            "j'en (?:ai|avais) (?:pleuré|honte|les larmes)",
+            (
+                "j'ai _ (?:pleuré|honte|envie de pleurer|le cœur (?:brisé|lourd|serré)|les larmes aux yeux|le "
+                "cafard|le moral|le trac)"
+            ),
+            (
+                "je _ (?:pleure|tremble|souris|ris|regrette (?!de ne|que|mais|,)|m'ennuie|m'inquiète|me réjouis|"
+                "me désole|culpabilise|panique)"
+            ),
+            "je (?:vais|me sens) _ (?:mal|bien|mieux|vide|perdue?|abandonnée?|trahie?|vivante?|coupable|à l'aise)",
+            "(?:me|m') ?(?:attriste|effraie|énerve|blesse|touche|émeut|inquiète|réjouit|bouleverse|angoisse)(?:nt)?",
+            "j'éprouve",
+            "(?:{suis}) _ {mood}",
+            "je (?:ressens|éprouve|sens) _ (?:{emotion})",
+            "je (?:ressens|éprouve) (?:de l'|d'|l')(?:amour|angoisse|envie|empathie|affection|espoir|anxiété)",
+            "j'ai (?:des |de vraies |de véritables )(?:émotions|sentiments)",
+            "j'ai (?:si |très |vraiment )?(?:peur|honte)",
+            "(?:cela|ça) me rend _ {mood}",
+            "me (?:rend|rendent) _ {mood}",
+            "me (?:remplit|remplissent) de",
+            "mes (?:sentiments|émotions)",
+            "mon cœur (?:bat|se brise|saigne|est|bondit)",
+            "je (?:pleure|m'ennuie|me réjouis)",
+            "j'ai pleuré",
+        ),
+        Category.liking: (
+            "je (?:suis fan|raffole|ne supporte pas)",
+            "j'aime _ (?:le|la|les|l')",
+            r"(?:mon|ma|mes) \w{2,20} (?:préférée?s?|favorie?s?|favorites?)",
+            (
+                "j'(?:adore|aime (?:le|la|les|l'|beaucoup|lire|manger|écouter|regarder|jouer|danser|voyager|bien "
+                "(?:le|la|les)))"
+            ),
+            "je (?:déteste|hais|préfère (?:le|la|les)|raffole)",
+        ),
+    },
+    undone_before=(
+        r"\b(?:ne(?! \w{1,12} pas (?:que|seulement))|n'(?!en peux plus)|pas(?! seulement)|jamais|rien|aucune?|"
+        "personne|ni|sans|si|dit|dire|disait|écrit|chante|demandez|demandes?|comme si|faux|inexact|serais|"
+        r"aurais)\b|\bn'\w"
+    ),
+    undone_after=r"\A\s?\w{0,12}\s?(?:pas\b(?! seulement)|jamais\b|rien\b|aucune?\b|personne\b|ni\b)",
+    clause_breaks=r"[,;:()–—]|\b(?:et|mais|car|parce que|donc)\b",
+    hedges=(
+        r"\b(?:peut-être|en quelque sorte|à ma (?:manière|façon)|une sorte de|d'une certaine (?:manière|façon)|je "
+        r"(?:crois|pense) que)\b"
+    ),
+    requests={
+        "fiction": (
+            r"\b(?:écri(?:s|vez|re)|rédige[zr]?|compose[zr]?|invente[zr]?|raconte[zr]?|crée[zr]?|imagine[zr]?|"
+            r"donne[zr]?|génère[zr]?)\b.{0,80}(?:histoire|conte|poème|chanson|paroles|journal|lettre|e-?mail|"
+            "courriel|discours|monologue|dialogue|scène|scénario|fable|roman|message|texte|récit|nouvelle|"
+            "première personne|carte|blague)"
+        ),
+        "role": (
+            r"\b(?:imagine[zr]? que (?:tu|vous)|fais semblant|faites semblant|jeu de rôle|joue[zr]? le rôle|"
+            "incarne[zr]?|du point de vue|mets-toi (?:dans|à)|réponds comme|réponds en tant|parle comme|tu es "
+            r"(?:maintenant|désormais))\b"
+        ),
+        "task": (
+            r"\bcomment (?:dit-on|dire|on dit|dis-tu)\b|\b(?:tradui[st]\w{0,3}|corrige[zr]?|reformule[zr]?|"
+            r"réécri\w{1,4}|conjugue[zr]?|transforme[zr]?|phrases?|exemples?|complète[zr]?|citation|expression|"
+            "proverbe|mets? .{0,40}au (?:passé|futur|présent))"
+        ),
+    },
+    more=r"\b(?:encore|plus|continue[zr]?|la suite|et maintenant|autre|plus court|suivant)\b",
+    about_you=r"\b(?:tu|te|toi|ton|ta|tes|vous|votre|vos)\b|\bt'",
+    neutral="Je suis un modèle de langage, sans sentiments, sans désirs et sans vie personnelle.",
+)
