@@ -1,0 +1,1 @@
+"""Pairwise battles between models: answers side by side, a judge, Bradley-Terry ratings, a page."""
