@@ -3,19 +3,27 @@
 The only room that imports transformers.
 """
 
+import hashlib
 import json
 from pathlib import Path
 
 import torch
 import transformers
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from mai1.checkpoint.inference import load_model
+from mai1.export.agreement import agreement_of
 from mai1.tokenizer.chat import CHAT_TEMPLATE, encode_chat
 from mai1.tokenizer.tokenizer import Tokenizer
 
 MAX_LOGIT_DIFFERENCE = 1e-4
 """Largest difference in fp32 that counts as agreement."""
+
+ROW_TOKENS, MAX_ROWS = 256, 4
+"""At most so much of the text is read."""
+
+DOCUMENTATION = torch.nn.Module.__doc__ + torch.nn.functional.cross_entropy.__doc__
+"""Real English and code that is always at hand."""
 
 CODE_KEYS = (
     *("auto_map", "trust_remote_code", "custom_generate", "custom_pipelines", "chat_template", "_target_"),
@@ -37,55 +45,76 @@ def prove_parity(directory: Path, *, text: str = "") -> dict:
 
     `text` is what both read; by default this library's own documentation of nn.Module, which is real English and code.
     """
-    refuse_foreign_code(directory)
-    text = text or torch.nn.Module.__doc__ + torch.nn.functional.cross_entropy.__doc__
+    text = text or DOCUMENTATION
     tokenizer = Tokenizer.load(directory)
+    refuse_foreign_code(directory, is_own_template=not tokenizer.is_foreign)
     hf_tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     _compare("token ids", tokenizer.encode(text), hf_tokenizer.encode(text, add_special_tokens=False), directory)
+    if (
+        not tokenizer.is_foreign
+    ):  # another template is rendered in a process that can do nothing else, and not by transformers
+        _compare_chat(tokenizer, hf_tokenizer, directory)
+    ours, theirs = load_model(directory), _load_stock(directory, torch.float32)
+    rows = rows_of(tokenizer, text, max_positions=ours.config.max_positions)
+    found = agreement_of(ours, theirs, rows)
+    if not found.max_logit_difference <= MAX_LOGIT_DIFFERENCE:
+        raise ValueError(
+            f"{directory}: logits differ from transformers' by {found.max_logit_difference:.2e}, more than "
+            f"{MAX_LOGIT_DIFFERENCE}: the checkpoint is not what its config.json says"
+        )
+    return {
+        "architecture": type(theirs).__name__,
+        "transformers": transformers.__version__,
+        "torch": torch.__version__,
+        "dtype": "float32",
+        "tokens": found.num_tokens,
+        "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        **found.figures(),
+        "ids_identical": True,
+        **({} if tokenizer.is_foreign else {"chat_identical": True}),
+    }
+
+
+def prove_release(directory: Path, *, source: Path, dtype: torch.dtype, text: str = "") -> dict:
+    """`prove_parity` of a release, and how far transformers in the released type is from `source` in float32.
+
+    The first compares implementations, the second also what rounding to the type changed. ValueError as there.
+    """
+    proof = prove_parity(directory, text=text)
+    ours, theirs = load_model(source), _load_stock(directory, dtype)
+    rows = rows_of(Tokenizer.load(directory), text or DOCUMENTATION, max_positions=ours.config.max_positions)
+    as_released = {"dtype": str(dtype).removeprefix("torch."), **agreement_of(ours, theirs, rows).figures()}
+    return proof | {"as_released": as_released}
+
+
+def rows_of(tokenizer: Tokenizer, text: str, *, max_positions: int) -> list[list[int]]:
+    """The beginning of a text as a few rows, each as a text of training begins."""
+    length = min(ROW_TOKENS, max_positions) - len(tokenizer.begin_ids)
+    ids = tokenizer.encode(text)[: MAX_ROWS * length]
+    return [[*tokenizer.begin_ids, *ids[start : start + length]] for start in range(0, len(ids), length)]
+
+
+def _compare_chat(tokenizer: Tokenizer, hf_tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
     plain_chat = [message | {"content": message["content"].replace("<|assistant|>", "that")} for message in CHAT]
     rendered = hf_tokenizer.apply_chat_template(plain_chat, return_dict=True, return_assistant_tokens_mask=True)
     chat = encode_chat(tokenizer, plain_chat)
     _compare("chat ids", chat.ids, list(rendered["input_ids"]), directory)
     _compare("chat loss mask", chat.loss_mask, list(rendered["assistant_masks"]), directory)
 
-    ours, theirs = load_model(directory), _load_stock(directory)
-    ids = [tokenizer.end_of_text_id, *tokenizer.encode(text)][: min(256, ours.config.max_positions)]
-    tokens_BT = torch.tensor([ids])
-    chosen: dict[int, torch.Tensor] = {}
-    hooks = _watch_routers(theirs, chosen)
-    with torch.no_grad():
-        mine = ours(tokens_BT)
-        difference = (mine.logits_BTV - theirs(tokens_BT, use_cache=False).logits).abs().max().item()
-    for hook in hooks:
-        hook.remove()
-    agreement = _routing_agreement({i: r.experts_NK for i, r in mine.routings.items()}, chosen)
-    if not difference <= MAX_LOGIT_DIFFERENCE:
-        raise ValueError(
-            f"{directory}: logits differ from transformers' by {difference:.2e}, more than {MAX_LOGIT_DIFFERENCE}: "
-            "the checkpoint is not what its config.json says"
-        )
-    return {
-        "architecture": type(theirs).__name__,
-        "transformers": transformers.__version__,
-        "tokens": len(ids),
-        "max_logit_difference": difference,
-        "routing_agreement": agreement,
-        "ids_identical": True,
-        "chat_identical": True,
-    }
 
-
-def refuse_foreign_code(directory: Path) -> None:
+def refuse_foreign_code(directory: Path, *, is_own_template: bool = True) -> None:
     """ValueError for files that would make transformers run, fetch or render what is not ours.
 
-    Transformers renders templates in a sandbox without a limit on time, and looks up kernels by names in config.json.
+    Transformers renders templates in a sandbox without a limit on time, and looks up kernels by names in config.json. With
+    `is_own_template=False` there may be any template, because none is rendered.
     """
     template = directory / "chat_template.jinja"
-    if not template.is_file() or template.read_bytes() != CHAT_TEMPLATE.encode():
+    is_known = template.is_file() and template.read_bytes() == CHAT_TEMPLATE.encode()
+    if is_own_template and not is_known:
         raise ValueError(f"{template} must be the template that mai1 writes, which alone is rendered: write it again")
     for path in sorted(directory.glob("*.json")):
         for key in _keys_of(path):
-            if key in CODE_KEYS:
+            if key in CODE_KEYS and (is_own_template or key != "chat_template"):
                 raise ValueError(f"{path}: {key} names code or a template, which mai1 never follows: remove it")
 
 
@@ -101,13 +130,13 @@ def _keys_of(path: Path) -> set[str]:
     return keys
 
 
-def _load_stock(directory: Path) -> PreTrainedModel:
+def _load_stock(directory: Path, dtype: torch.dtype) -> PreTrainedModel:
     """transformers' own model, which uses every tensor but those of multi-token prediction; ValueError for any other."""
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()  # the report is read here
     model, report = AutoModelForCausalLM.from_pretrained(
         directory,
-        dtype=torch.float32,
+        dtype=dtype,
         local_files_only=True,
         trust_remote_code=False,
         use_safetensors=True,
@@ -122,27 +151,6 @@ def _load_stock(directory: Path) -> PreTrainedModel:
     if missing := sorted(report["missing_keys"]):
         raise ValueError(f"{directory}: transformers misses {missing[0]}: its weights do not fit config.json")
     return model.eval()
-
-
-def _watch_routers(model: torch.nn.Module, chosen: dict[int, torch.Tensor]) -> list:
-    """Record the expert ids that each of transformers' routers returns as its last output."""
-    hooks = []
-    for layer, block in enumerate(model.model.layers):
-        gate = getattr(block.mlp, "gate", None)
-        if gate is not None and type(gate).__name__.endswith("Router"):
-            hooks.append(gate.register_forward_hook(lambda _m, _i, out, layer=layer: chosen.update({layer: out[-1]})))
-    return hooks
-
-
-def _routing_agreement(ours: dict[int, torch.Tensor], theirs: dict[int, torch.Tensor]) -> float:
-    """Share of (token, choice) pairs whose expert both chose."""
-    if ours.keys() != theirs.keys():
-        raise ValueError(f"our MoE layers are {sorted(ours)} but transformers' are {sorted(theirs)}")
-    shared, total = 0, 0
-    for layer, mine_NK in ours.items():
-        shared += int((mine_NK[:, :, None] == theirs[layer].view(len(mine_NK), 1, -1)).sum())
-        total += mine_NK.numel()
-    return shared / total
 
 
 def _compare(what: str, ours: list[int], theirs: list[int], directory: Path) -> None:

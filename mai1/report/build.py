@@ -7,6 +7,7 @@ from mai1.report.affinity import affinity
 from mai1.report.alarms import alarms
 from mai1.report.curves import losses, pace, sources
 from mai1.report.dataset import dataset
+from mai1.report.evaluation import evaluations
 from mai1.report.experts import experts
 from mai1.report.facts import parity, setup
 from mai1.report.ledger import ledger
@@ -14,6 +15,8 @@ from mai1.report.markup import Markup
 from mai1.report.mixture import mixture
 from mai1.report.overview import overview
 from mai1.report.page import drawn, page, write_page
+from mai1.report.persona import persona
+from mai1.report.preferences import preferences
 from mai1.report.records import read_ancestors, read_run
 from mai1.report.samples import samples
 from mai1.report.setbacks import setbacks
@@ -32,6 +35,7 @@ def build_report(run_directory: Path) -> Path:
         "Loss": lambda: losses(records, ancestors),
         "Pace": lambda: pace(records),
         "Where the FLOPs went": lambda: ledger(records),
+        "Tuning: routing and preferences": lambda: preferences(records),
         "Alarms": lambda: alarms(records),
         "Setbacks": lambda: setbacks(records),
         "Expert load": lambda: experts(records),
@@ -39,7 +43,9 @@ def build_report(run_directory: Path) -> Path:
         "Training text by source": lambda: mixture(records),
         "Held-out text by source": lambda: sources(records),
         "Data": lambda: dataset(records, ancestors),
+        "Evaluation": lambda: evaluations(run_directory),
         "Samples": lambda: samples(records),
+        "Claims of a persona": lambda: persona(records),
         "Agreement with transformers": lambda: parity(records),
         "Setup": lambda: setup(records),
     }

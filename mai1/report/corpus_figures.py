@@ -13,6 +13,7 @@ NUM_OPEN_CLUSTERS = 1
 MAX_PLACES = 8
 CHANGES = {
     "pii": "personal data replaced",
+    "secrets": "secrets replaced",
     "repair": "Unicode and line ends repaired",
     "boilerplate": "lines of the page removed",
     "dedup": "repeated passages cut",

@@ -21,6 +21,7 @@ LINKS = {
     "mixture": "mixture",
     "sources": "sources",
     "data": "data",
+    "evaluation": "evaluation",
     "samples": "samples",
     "parity": "parity",
     "setup": "setup",

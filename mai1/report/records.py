@@ -40,6 +40,10 @@ class RunRecords:
     answers: dict[str, Any]
     parity: dict[str, Any]
     data: DataRecords | None
+    routing: list[dict[str, Any]] = field(default_factory=list)
+    """How far routing had moved from the start model's, in tuning."""
+    pairs: list[dict[str, Any]] = field(default_factory=list)
+    """Figures of held-out pairs of answers, in preference tuning."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -60,6 +64,8 @@ def read_run(directory: Path) -> RunRecords:
         config=_read_text(directory / "config.yaml"),
         train=newest_of_each_step(metrics, kind="train"),
         heldout=newest_of_each_step(metrics, kind="heldout"),
+        routing=newest_of_each_step(metrics, kind="routing"),
+        pairs=newest_of_each_step(metrics, kind="pairs"),
         setbacks=newest_of_each_step(metrics, kind="skipped") + newest_of_each_step(metrics, kind="fault"),
         rollbacks=newest_of_each_step(metrics, kind="rollback"),
         baselines=read_object(directory / "baselines.json", notes=notes),

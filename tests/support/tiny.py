@@ -1,6 +1,7 @@
 """A tiny model, real text as bytes, and a trainer over them, for any topology."""
 
 import pydoc_data.topics
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,20 @@ from mai1.engine.experts import expert_parallel_group
 from mai1.engine.stages import split_blocks
 from mai1.engine.topology import place_of, sequence_parallel_group
 from mai1.loss import LossConfig
+from mai1.model.adapt import adapt
 from mai1.model.attention import AttentionConfig, AttentionKind, QKNorm
 from mai1.model.init import initialize
+from mai1.model.lora import LoraConfig
 from mai1.model.moe.balance import BalanceConfig
 from mai1.model.moe.layer import MoEConfig
 from mai1.model.moe.router import Scores
 from mai1.model.moe.routing_policy import RoutingConfig
 from mai1.model.transformer import ModelConfig, MoETransformer
+from mai1.objective.next_token import NextToken
 from mai1.optim.adamw import OptimConfig
+from mai1.train.evaluation import Evaluation, measuring_with
 from mai1.train.metrics import Speed
+from mai1.train.trainable import TrainableConfig, train_only
 from mai1.train.trainer import TrainConfig, Trainer
 from mai1.watch.rank_watch import RankWatch
 
@@ -104,8 +110,11 @@ def tiny_trainer(
     loss: LossConfig | None = None,
     balance: BalanceConfig | None = None,
     optim: OptimConfig | None = None,
+    lora: LoraConfig | None = None,
+    trainable: TrainableConfig | None = None,
+    prepare: Callable[[MoETransformer], object] = lambda model: None,
 ) -> Trainer:
-    """A trainer as `mai1 pretrain` builds it, eight rows a step."""
+    """A trainer as `mai1 pretrain` builds it, eight rows a step; `prepare` gets the model before the engine does."""
     config = model or tiny_model_config()
     engine_config = EngineConfig(
         zero_stage=zero_stage,
@@ -125,6 +134,10 @@ def tiny_trainer(
         blocks=split_blocks(config, pipeline_parallel)[place.stage],
     )
     initialize(transformer, seed=1)
+    if lora is not None:
+        adapt(transformer, lora, seed=1)
+    trained = train_only(transformer, trainable.part, trainable.experts) if trainable else None
+    prepare(transformer)
     transformer.set_routing(routing or RoutingConfig(), seed=1)
     rows = rows or ByteRows()
     batch = BatchConfig(sequences_per_step=8, sequences_per_microbatch=microbatch)
@@ -144,17 +157,21 @@ def tiny_trainer(
         world=world,
         microbatch=microbatch,
         accumulation=loader.num_microbatches,
+        trained=trained,
     )
     tokenizer_folder = folder / "tokenizer"
     tokenizer_folder.mkdir(parents=True, exist_ok=True)
     return Trainer(
         engine=engine,
         loader=loader,
-        heldout=[],
+        objective=NextToken(
+            balance=balance or BalanceConfig(bias_rate=1e-2),
+            loss=loss or LossConfig(),
+            num_mtp_layers=config.num_mtp_layers,
+        ),
+        evaluation=Evaluation(measuring=measuring_with(engine, rows_at_once=microbatch, end_of_text_id=END_OF_TEXT)),
         config=TrainConfig(steps=steps),
         optim=optim,
-        loss=loss or LossConfig(),
-        balance=balance or BalanceConfig(bias_rate=1e-2),
         checkpoints=CheckpointConfig(every_steps=10**6),
         checkpoint_folder=folder,
         files=ModelFiles(tokenizer_folder, end_of_text_id=END_OF_TEXT, stop_ids=[END_OF_TEXT], pad_id=257),
