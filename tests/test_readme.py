@@ -19,11 +19,15 @@ SMALL = {
     + ["train.heldout_rows=2", "model.d_model=32", "sampling.max_new_tokens=4", "train.steps=4"],
     "sft": ["data.sequence_length=256", "batch.sequences_per_step=4", "batch.sequences_per_microbatch=2"]
     + ["train.steps=2", "samples.questions=2", "sampling.max_new_tokens=4", "train.heldout_rows=2"],
+    "align": ["data.sequence_length=512", "batch.sequences_per_step=4", "batch.sequences_per_microbatch=2"]
+    + ["train.steps=2", "samples.questions=2", "sampling.max_new_tokens=4", "train.heldout_rows=2"],
     "generate": ["sampling.max_new_tokens=4"],
-    "evaluate": ["sequence_length=64", "rows=1"],
+    "chat": ["sampling.max_new_tokens=4"],
+    "evaluate": ["sequence_length=64", "rows=1", "limit=4"],
+    "grow": ["row_length=64", "measured_rows=4"],
     "inspect": ["sequence_length=64", "max_tokens=640"],
 }
-AS_WRITTEN = ("checkpoint", "report", "tokenizer", "mixture")
+AS_WRITTEN = ("checkpoint", "report", "tokenizer", "mixture", "lint", "export")
 
 
 def test_the_first_commands_are_targets_of_the_makefile():
@@ -52,10 +56,17 @@ def test_every_command_runs_as_written(tmp_path):
         words = shlex.split(command)
         name = next(word for word in words if word in SMALL or word in AS_WRITTEN)
         done = subprocess.run(
-            [*words, *SMALL.get(name, [])], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+            [*words, *SMALL.get(name, [])],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         ran.append(name)
     first_run = ["prepare", "pretrain", "sft", "generate", "evaluate", "inspect", "checkpoint", "report"]
     text = ["prepare", "report", "tokenizer", "mixture"]
-    assert ran == [*first_run, *text, "pretrain", "pretrain", "checkpoint"]
+    release = ["align", "evaluate", "lint", "chat", "export", "grow"]
+    assert ran == [*first_run, *text, *release, "pretrain", "pretrain", "checkpoint"]
