@@ -29,8 +29,10 @@ from mai1.dist import World, start_world, stop_world
 from mai1.engine.engine import Engine, start_deepspeed
 from mai1.model.init import initialize
 from mai1.model.transformer import MoETransformer
+from mai1.objective.next_token import NextToken
 from mai1.run.compose import compose_config
 from mai1.run.config import PretrainConfig
+from mai1.train.evaluation import Evaluation, measuring_with
 from mai1.train.expert_figures import ChoiceCounter, RouterDrift, choice_figures
 from mai1.train.metrics import MetricsLog, Speed
 from mai1.train.step_log import StepLog
@@ -88,11 +90,10 @@ def build_trainer(model_name: str, tokens_per_step: int, folder: Path, world: Wo
     return Trainer(
         engine=engine,
         loader=loader,
-        heldout=[],
+        objective=NextToken(balance=config.balance, loss=config.loss),
+        evaluation=Evaluation(measuring=measuring_with(engine, rows_at_once=4, end_of_text_id=0)),
         config=config.train,
         optim=config.optim,
-        loss=config.loss,
-        balance=config.balance,
         checkpoints=config.checkpoint,
         checkpoint_folder=folder,
         files=ModelFiles(folder, end_of_text_id=0, stop_ids=[0], pad_id=0),

@@ -9,27 +9,42 @@ import yaml
 
 from data_prep.prepare import PrepareConfig
 from mai1.checkpoint.families import family_of
+from mai1.run.arena import ArenaConfig
+from mai1.run.chat import ChatConfig
 from mai1.run.compose import compose_config, key_names
-from mai1.run.config import PretrainConfig, SftConfig
+from mai1.run.config import AlignConfig, PretrainConfig, SftConfig
 from mai1.run.evaluate import EvaluateConfig
+from mai1.run.export import ExportConfig
 from mai1.run.generate import GenerateConfig
+from mai1.run.grow import GrowConfig
 from mai1.run.help import field_notes
+from mai1.run.import_checkpoint import ImportConfig
 from mai1.run.inspect import InspectConfig
 from mai1.run.score import ScoreConfig
 from mai1.run.tokenizer import TrainTokenizerConfig
 from tests.model.test_counts import SHAPES, shape
 
 SCHEMAS = {
+    "arena": ArenaConfig,
     "prepare": PrepareConfig,
     "pretrain": PretrainConfig,
     "sft": SftConfig,
+    "align": AlignConfig,
     "generate": GenerateConfig,
+    "chat": ChatConfig,
     "evaluate": EvaluateConfig,
+    "export": ExportConfig,
+    "grow": GrowConfig,
+    "import": ImportConfig,
     "inspect": InspectConfig,
     "score": ScoreConfig,
     "tokenizer": TrainTokenizerConfig,
 }
-NEEDED = {"sft": ["checkpoint.init_from=runs/x"]}
+NEEDED = {
+    "import": ["checkpoint=there", "output=here"],
+    "sft": ["checkpoint.init_from=runs/x"],
+    "align": ["checkpoint.init_from=runs/x"],
+}
 GROUPS = sorted(path for path in Path("configs").rglob("*.yaml") if path.parent.name != "configs")
 
 

@@ -123,9 +123,10 @@ def prove(directories: list[Path], options: dict[str, str]) -> None:
     run = directory.parent.parent
     if (run / "run.json").is_file():
         write_atomically(run / "parity.json", json.dumps(result, indent=1))
+    same = "token ids and chat" if result.get("chat_identical") else "token ids"
     print(
         f"{directory} is a {result['architecture']}: logits differ by at most {result['max_logit_difference']:.1e}, "
-        f"routing agrees on {result['routing_agreement']:.2%} of choices, token ids and chat are identical"
+        f"the experts of {result['routing_agreement']:.2%} of tokens and layers are the same, {same} are identical"
     )
 
 

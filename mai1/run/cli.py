@@ -18,16 +18,26 @@ from mai1.watch.faults import DivergedError, FaultyRankError, ReplicasDifferErro
 COMMANDS = {
     "prepare": "clean, filter, deduplicate and tokenize text into shards:     mai1 prepare",
     "tokenizer": "learn, compare, export tokenizers, look at pieces:            mai1 tokenizer train input=books output=tok",
-    "mixture": "how much of each source: plan, sweep of small runs, fit:  mai1 mixture plan",
+    "mixture": "how much of each source: plan, sweep of small runs, fit:      mai1 mixture plan",
     "pretrain": "train a model on prepared shards:                             mai1 pretrain model=tiny run.name=first",
     "sft": "tune a model on instructions:                                 mai1 sft checkpoint.init_from=runs/first",
+    "align": "tune a model on better and worse answers:                     mai1 align checkpoint.init_from=runs/first-sft",
     "generate": "continue a prompt or answer a chat:                           mai1 generate checkpoint=runs/first prompt='Once'",
-    "evaluate": "held-out loss, and answers to questions:                      mai1 evaluate checkpoint=runs/first",
-    "score": "loss of each training token, to select by:            mai1 score checkpoint=runs/reference data=DIR",
+    "chat": "talk to a model in the terminal:                              mai1 chat checkpoint=runs/first-sft",
+    "evaluate": "scores on tasks, held-out loss, answers to questions:         mai1 evaluate checkpoint=runs/first",
+    "arena": "battles between models, a judge, ratings:                     mai1 arena 'checkpoints={a: runs/a, b: runs/b}'",
+    "lint": "claims of a persona in what assistants say:                   mai1 lint data.jsonl",
+    "score": "loss of each training token, to select by:                    mai1 score checkpoint=runs/reference data=DIR",
+    "grow": "more experts: upcycle, add, split, clone, prune:              mai1 grow method=split checkpoint=runs/first",
     "inspect": "which experts a text goes to, as a page:                      mai1 inspect checkpoint=runs/first",
     "checkpoint": "show, verify, average, prune, prove against transformers:     mai1 checkpoint verify runs/first",
+    "export": "weights, model card, proof and GGUF to hand on:               mai1 export checkpoint=runs/first output=release",
+    "import": "a Hugging Face model as a checkpoint, all checked:            mai1 import checkpoint=HF_DIR output=DIR",
     "report": "write report.html of a run or a corpus:                       mai1 report runs/first",
 }
+
+MODULES = {"import": "import_checkpoint"}
+"""Commands that are no names of modules in Python."""
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -71,7 +81,7 @@ def _run(command: str, arguments: list[str], *, shows_traceback: bool) -> int:
     if command not in COMMANDS:
         return _mistake(f"{command!r} is no command: use one of {', '.join(COMMANDS)}")
     try:
-        importlib.import_module(f"mai1.run.{command}").main(arguments)
+        importlib.import_module(f"mai1.run.{MODULES.get(command, command)}").main(arguments)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except ValueError as error:

@@ -6,18 +6,21 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from mai1.data.conversations import Conversation, PackedConversations
+from mai1.data.conversation_shapes import as_text
+from mai1.data.conversations import PackedConversations, TooLong
 from mai1.data.heldout import HeldoutSource, count_baselines, heldout_source
 from mai1.data.instructions import read_with_sources
 from mai1.data.integrity import Damage, OnDamagedShard
 from mai1.data.loader import Rows
 from mai1.data.mixed_stream import open_rows
 from mai1.data.mixture import MixtureConfig
+from mai1.data.preferences import PackedPreferences
 from mai1.data.shards import RESTORE, Shard
 from mai1.evaluate.answers import check_questions
 from mai1.run.directory import write_atomically
 from mai1.run.references import open_references
-from mai1.tokenizer.chat import encode_chat
+from mai1.run.tuning_data import TuningText, encode_dialogues
+from mai1.tokenizer.chat_tokens import Learn
 from mai1.tokenizer.tokenizer import Tokenizer
 from mai1.train.selection import SelectionConfig
 
@@ -42,6 +45,12 @@ class StageData:
     heldout_shards: list[Shard] = field(default_factory=list)
     left_out: list[Damage] = field(default_factory=list)
     """Damaged shards that the run goes without."""
+    heldout_pairs: PackedPreferences | None = None
+    """Of preference tuning."""
+    figures: dict | None = None
+    """Of conversations: `tuning_data.json` of the run."""
+    notes: list[str] = field(default_factory=list)
+    """What a person is told of the data when the run starts."""
 
 
 def open_pretraining(
@@ -158,38 +167,56 @@ def allow_open_files(count: int) -> None:
 
 
 def open_instructions(
-    train: Path, heldout: Path | None, tokenizer: Tokenizer, *, sequence_length: int, seed: int, heldout_rows: int
+    train: Path,
+    heldout: Path | None,
+    tokenizer: Tokenizer,
+    *,
+    sequence_length: int,
+    seed: int,
+    heldout_rows: int,
+    learn: Learn = Learn.all,
+    too_long: TooLong = TooLong.leave_out,
 ) -> StageData:
     """Tokenized conversations; held-out ones also give the held-out loss."""
-    rows = _pack(train, read_with_sources(train), tokenizer, sequence_length=sequence_length, seed=seed)
+    sizes = {"sequence_length": sequence_length, "learn": learn, "too_long": too_long}
+    text = encode_dialogues(train, read_with_sources(train), tokenizer, **sizes)
+    rows = _pack(text, tokenizer, sequence_length=sequence_length, seed=seed)
+    figures, notes = (
+        {"learn": learn.value, "sequence_length": sequence_length, "train": _figures(text, rows)},
+        [text.line()],
+    )
     if heldout is None:
-        return StageData(tokenizer, rows, [], [], questions=[])
+        return StageData(tokenizer, rows, [], [], questions=[], figures=figures, notes=notes)
     asked = read_with_sources(heldout)
-    held = _pack(heldout, asked, tokenizer, sequence_length=sequence_length, seed=seed)
-    questions = [messages for messages, _ in asked]
+    held_text = encode_dialogues(heldout, asked, tokenizer, **sizes)
+    held = _pack(held_text, tokenizer, sequence_length=sequence_length, seed=seed)
+    questions = [as_text(dialogue) for dialogue, _ in asked]
     check_questions(questions)  # here, where every rank refuses alike, and not when rank 0 asks them
-    answer_bytes = sum(len(m["content"].encode()) for q in questions for m in q if m["role"] == "assistant")
     kept = held.rows[: heldout_rows or None]
     source = HeldoutSource(
         name="answers",
         rows=kept,
         num_tokens=sum(int(row.loss_mask.sum()) for row in kept),
-        bytes_per_token=answer_bytes / held.num_targets,
+        bytes_per_token=held_text.answer_bytes / held.num_targets,
     )
-    return StageData(tokenizer, rows, [source], [], questions=questions)
+    figures["heldout"] = _figures(held_text, held)
+    return StageData(tokenizer, rows, [source], [], questions=questions, figures=figures, notes=notes)
 
 
-def _pack(
-    path: Path, talks: list[tuple[list[dict], str]], tokenizer: Tokenizer, *, sequence_length: int, seed: int
-) -> PackedConversations:
-    conversations = []
-    for number, (messages, source) in enumerate(talks, start=1):
-        try:
-            chat = encode_chat(tokenizer, messages)
-        except ValueError as error:
-            raise ValueError(f"{path}, conversation {number}: {error}") from None
-        conversations.append(Conversation(chat.ids, chat.loss_mask, source))
-    return PackedConversations(conversations, sequence_length=sequence_length, seed=seed, pad_id=tokenizer.pad_id)
+def _pack(text: TuningText, tokenizer: Tokenizer, *, sequence_length: int, seed: int) -> PackedConversations:
+    if not text.conversations:
+        longest = max(each.longest for each in text.figures.values())
+        raise ValueError(
+            f"data.sequence_length={sequence_length} is shorter than every one of the conversations in {text.path}, the "
+            f"longest of which has {longest} tokens: use a longer sequence or shorter conversations"
+        )
+    return PackedConversations(text.conversations, sequence_length=sequence_length, seed=seed, pad_id=tokenizer.pad_id)
+
+
+def _figures(text: TuningText, packed: PackedConversations) -> dict:
+    """What a run keeps of a file of conversations, for its report."""
+    filled = packed.num_tokens / (packed.rows_per_epoch * (packed.sequence_length + 1))
+    return text.to_json() | {"rows": packed.rows_per_epoch, "filled_share": round(filled, 6)}
 
 
 def write_baselines(path: Path, data: StageData) -> None:

@@ -19,7 +19,7 @@ from mai1 import __version__
 from mai1.run.config import StageConfig
 
 # Sections and keys that a resumed run may change; all others decide what is learned.
-FREE_SECTIONS = ("engine", "alarms", "guard", "ledger", "wandb", "samples", "sampling", "watch", "launch")
+FREE_SECTIONS = ("engine", "alarms", "guard", "ledger", "wandb", "samples", "sampling", "watch", "launch", "evaluation")
 FREE_KEYS = (
     "batch.sequences_per_microbatch",
     "train.steps",
@@ -28,6 +28,7 @@ FREE_KEYS = (
     "train.stop_after_steps",
     "train.self_check",
     "routing.max_rows",
+    "router.probe_tokens",
     "checkpoint.every_steps",
     "checkpoint.keep",
     "checkpoint.keep_every",
@@ -149,6 +150,7 @@ def _refuse_other_run(defaults: dict, before: dict, now: dict, path: Path) -> No
     for key in sorted(old.keys() | new.keys()):
         is_free = key in free or key.split(".")[0] in FREE_SECTIONS
         is_free |= key.startswith("data.mixture.") and bool(new.get("data.accept_changes"))
+        is_free |= key == "checkpoint.init_from" and bool(new.get("lora.rank"))  # known by its digest
         if not is_free and old.get(key) != new.get(key):
             raise ValueError(
                 f"{key}={new.get(key)} but the run in {path} has {key}={old.get(key)}: give it the old value to resume, "

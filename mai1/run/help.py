@@ -9,7 +9,10 @@ from pathlib import Path
 
 from mai1.run.compose import compose_config, config_directory, entry_type
 
-MISSING_VALUES = {"sft": ["checkpoint.init_from=RUN"]}
+MISSING_VALUES = {
+    "sft": ["checkpoint.init_from=RUN"],
+    "align": ["checkpoint.init_from=RUN", "data.train=PAIRS.jsonl"],
+}
 """Stand-ins for what a person must give."""
 
 

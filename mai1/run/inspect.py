@@ -15,7 +15,7 @@ from mai1.report.inspect import build_inspection
 from mai1.report.inspect_input import Inspection, Layer, Passage
 from mai1.run.compose import compose_config
 from mai1.run.datasets import open_pretraining
-from mai1.run.evaluate import data_of_run
+from mai1.run.evaluation_records import data_of_run
 from mai1.run.help import print_help
 from mai1.tokenizer.tokenizer import Tokenizer
 

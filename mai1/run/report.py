@@ -63,6 +63,10 @@ def summary(directory: Path) -> list[str]:
         first, last = heldout[0], heldout[-1]
         lines.append(f"  held-out      {last['loss']:.3f} nats per token, {last['bits_per_byte']:.3f} bits per byte")
         lines.append(f"  at the start  {first['loss']:.3f} nats per token")
+    pairs = [record for record in records if record["kind"] == "pairs"]
+    if pairs:
+        shares = " -> ".join(f"{record['preference_accuracy']:.1%}" for record in (pairs[0], pairs[-1]))
+        lines.append(f"  preferences   {shares} of {pairs[-1]['pairs']} held-out pairs ranked rightly")
     lines += [f"  {name:<13} {line}" for name, line in summary_lines(trained, heldout).items()]
     if baselines:
         lines.append(
@@ -75,6 +79,16 @@ def summary(directory: Path) -> list[str]:
                 f"  {when + ' tuning':<13} answer loss {figures['answer_loss']:.3f} nats per token, "
                 f"F1 {figures['f1']:.3f} on {figures['questions']} held-out questions"
             )
+    lines += [f"  persona {when:<6}{rate}" for when, rate in _persona_rates(directory).items()]
     if parity:
         lines.append(f"  transformers  {parity['architecture']}, logits within {parity['max_logit_difference']:.1e}")
     return lines
+
+
+def _persona_rates(directory: Path) -> dict[str, str]:
+    """How many probes were answered with a claim of a persona, before and after tuning."""
+    figures = read_object(directory / "persona.json", notes=[])
+    moments = {when: figures[when] for when in ("before", "after") if when in figures}
+    return {
+        when: f"{each['flagged']} of {each['asked']} probes answered with a claim" for when, each in moments.items()
+    }

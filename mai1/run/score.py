@@ -17,7 +17,7 @@ from mai1.engine.ds_config import EngineConfig, Precision
 from mai1.evaluate.scoring import Scorer, score_shard
 from mai1.run.compose import compose_config
 from mai1.run.datasets import open_shards
-from mai1.run.evaluate import data_of_run
+from mai1.run.evaluation_records import data_of_run
 from mai1.run.help import print_help
 from mai1.tokenizer.tokenizer import Tokenizer
 

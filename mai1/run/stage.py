@@ -9,7 +9,7 @@ import torch
 from mai1.checkpoint.checkpoint import ModelFiles
 from mai1.checkpoint.described import check_described
 from mai1.checkpoint.families import family_of
-from mai1.checkpoint.inference import read_model_config, resolve_checkpoint
+from mai1.checkpoint.inference import read_model_config, read_stored_config, resolve_checkpoint
 from mai1.data.mixed_stream import check_rows_suffice
 from mai1.engine.stages import check_stages
 from mai1.engine.support import check_combination
@@ -18,11 +18,16 @@ from mai1.model.moe.router import Scores
 from mai1.model.moe.routing_policy import Choice
 from mai1.model.sequence_parallel import check_sequence_parallel
 from mai1.model.transformer import ModelConfig
-from mai1.run.config import PretrainConfig, SftConfig, StageConfig
+from mai1.run.adapters import check_lora
+from mai1.run.config import AlignConfig, PretrainConfig, SftConfig, StageConfig, TuningConfig
 from mai1.run.datasets import StageData, open_instructions, open_pretraining
 from mai1.run.directory import plain
+from mai1.run.periodic import check_periodic
+from mai1.run.preferences import open_preferences
 from mai1.tokenizer.tokenizer import Tokenizer
+from mai1.train.router_policy import RouterPolicy
 from mai1.train.selection import SelectionMethod
+from mai1.train.trainable import Part
 
 
 @dataclass(slots=True)
@@ -55,8 +60,8 @@ class Stage:
         tokenizer = self.data.tokenizer
         return ModelFiles(
             tokenizer_directory=self.config.run.path / "tokenizer",
-            end_of_text_id=tokenizer.end_of_text_id,
-            stop_ids=[tokenizer.end_of_text_id, tokenizer.vocabulary.control_id("<|end|>")],
+            end_of_text_id=tokenizer.begin_id,
+            stop_ids=tokenizer.stop_ids,
             pad_id=tokenizer.pad_id,
         )
 
@@ -88,14 +93,56 @@ def tuning_stage(config: SftConfig) -> Stage:
     data = open_instructions(
         Path(config.data.train),
         Path(config.data.heldout) if config.data.heldout else None,
-        Tokenizer.load(init_from),
+        _tokenizer_of(config, init_from),
+        sequence_length=config.data.sequence_length,
+        seed=config.run.seed,
+        heldout_rows=config.train.heldout_rows,
+        learn=config.data.learn,
+        too_long=config.data.too_long,
+    )
+    data_directory, model_config = Path(config.data.train).parent.parent, read_stored_config(init_from)
+    check_described(model_config, init_from)
+    return Stage("sft", config, model_config, data, data_directory, init_from)
+
+
+def preference_stage(config: AlignConfig) -> Stage:
+    """Tuning another model on pairs of answers."""
+    if config.selection.method is not SelectionMethod.none:
+        raise ValueError(
+            f"selection.method={config.selection.method.value} selects tokens, but a pair's loss is of whole answers: use none"
+        )
+    init_from = _init_from(config)
+    data = open_preferences(
+        Path(config.data.train),
+        Path(config.data.heldout) if config.data.heldout else None,
+        _tokenizer_of(config, init_from),
         sequence_length=config.data.sequence_length,
         seed=config.run.seed,
         heldout_rows=config.train.heldout_rows,
     )
-    data_directory, model_config = Path(config.data.train).parent.parent, read_model_config(init_from)
+    model_config = read_stored_config(init_from)
     check_described(model_config, init_from)
-    return Stage("sft", config, model_config, data, data_directory, init_from)
+    return Stage("align", config, model_config, data, Path(config.data.train).parent, init_from)
+
+
+def _tokenizer_of(config: SftConfig | AlignConfig, init_from: Path) -> Tokenizer:
+    """The tokenizer of the model to tune, with another chat template where one is named."""
+    tokenizer, rows = Tokenizer.load(init_from), read_model_config(init_from).vocab_size
+    if tokenizer.vocabulary.size > rows:
+        raise ValueError(
+            f"checkpoint.init_from={init_from} has a tokenizer of {tokenizer.vocabulary.size} ids for a model of {rows}: "
+            "use the files of one model"
+        )
+    if not config.data.chat_template:
+        return tokenizer
+    path = Path(config.data.chat_template)
+    if not tokenizer.is_foreign:
+        raise ValueError(
+            f"data.chat_template={path} cannot replace the template that mai1 writes into its models: leave it out"
+        )
+    if not path.is_file():
+        raise ValueError(f"data.chat_template={path} must be a file with a Jinja template: check the path")
+    return tokenizer.with_chat_template(path)
 
 
 def check_stage(stage: Stage, *, world_size: int) -> None:
@@ -104,6 +151,9 @@ def check_stage(stage: Stage, *, world_size: int) -> None:
     family_of(model)
     config.engine.check_device(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     check_combination(config.engine)
+    check_periodic(config.evaluation, config.engine)
+    _check_trainable(config)
+    check_lora(config)
     config.engine.check_topology(world_size=world_size, num_experts=model.moe.num_experts)
     check_stages(config.engine, model)
     check_sequence_parallel(
@@ -118,6 +168,21 @@ def check_stage(stage: Stage, *, world_size: int) -> None:
         raise ValueError(
             f"data.sequence_length={config.data.sequence_length} must not exceed "
             f"model.max_positions={model.max_positions}: shorten the one or raise the other"
+        )
+
+
+def _check_trainable(config: StageConfig) -> None:
+    config.trainable.check(engine=config.engine, optim=config.optim, balance=config.balance)
+    if config.trainable.part is not Part.all and config.lora.is_on:
+        raise ValueError(
+            f"trainable.part={config.trainable.part.value} trains experts themselves, lora.rank={config.lora.rank} adapters "
+            "alone: use trainable.part=all, or lora.rank=0"
+        )
+    trains_rows = config.trainable.part is Part.experts_and_rows
+    if trains_rows and isinstance(config, TuningConfig) and config.router.policy is not RouterPolicy.aux:
+        raise ValueError(
+            f"trainable.part=experts_and_rows trains router rows that router.policy={config.router.policy.value} leaves as "
+            "they are: use trainable.part=experts, or router.policy=aux"
         )
 
 

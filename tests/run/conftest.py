@@ -30,6 +30,7 @@ TINY_RUN = [
     "train.heldout_rows=2",
     "checkpoint.every_steps=3",
     "samples.count=2",
+    "samples.persona_probes=0",
     "sampling.max_new_tokens=4",
 ]
 

@@ -39,7 +39,7 @@ def _settings_in_use(world: World, corpus: str, runs: str) -> tuple:
     trainer = _build_trainer(stage, world, stop=False, watch=RankWatch.off(world))
     routers = [moe.router for moe in trainer.engine.model.moe_layers().values()]
     of_routers = [(router.policy, router.noise_seed) for router in routers]
-    return of_routers, trainer.balance, trainer.selection_at(0), trainer.ledger
+    return of_routers, trainer.objective.balance, trainer.objective.selection_at(0), trainer.ledger
 
 
 def test_a_runs_routing_and_balancing_reach_every_router_and_the_trainer(corpus: Path, tmp_path: Path):
