@@ -10,7 +10,7 @@ JOBS   ?= 2
 PIP    := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DONE   := $(VENV)/.installed
 
-.PHONY: install smoke test check bench clean
+.PHONY: install smoke test style check bench clean
 
 install: $(DONE)
 
@@ -29,9 +29,11 @@ smoke: $(DONE)
 test: $(DONE)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile
 
-check: $(DONE)
+style: $(DONE)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+check: style
 	$(VENV)/bin/python -m pytest tests/test_house.py tests/test_configs.py
 
 bench: $(DONE)

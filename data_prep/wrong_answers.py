@@ -22,13 +22,14 @@ def preferences_of(records: list[dict]) -> list[dict]:
 
 
 def choices_of(records: list[dict], *, seed: int) -> list[dict]:
-    """Each question with its answer among those to the next three questions, at a place that its name decides."""
-    if len(records) < NUM_CHOICES:
-        return []
-    questions = []
-    for number, record in enumerate(records):
-        others = [records[(number + step) % len(records)] for step in range(1, NUM_CHOICES)]
-        place = int(uniform(record["name"].encode(), seed=seed, purpose="choices") * NUM_CHOICES)
+    """Each question with its answer among those to the next three questions, at a place that its name decides.
+
+    Of fewer than four questions as many answers as there are; none of fewer than two.
+    """
+    num_choices, questions = min(NUM_CHOICES, len(records)), []
+    for number, record in enumerate(records if num_choices > 1 else []):
+        others = [records[(number + step) % len(records)] for step in range(1, num_choices)]
+        place = int(uniform(record["name"].encode(), seed=seed, purpose="choices") * num_choices)
         choices = [other["messages"][-1]["content"] for other in others]
         choices.insert(place, record["messages"][-1]["content"])
         about = {"source": record["source"], "name": record["name"]}

@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
 COMMANDS = [line.split("  #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.strip()]
 SMALL = {
-    "prepare": ["max_bytes=1500000", "tokenizer.vocab_size=600", "questions=60"],
+    "prepare": ["max_bytes=1500000", "tokenizer.vocab_size=600", "questions=300"],
     "pretrain": ["data.sequence_length=64", "batch.sequences_per_step=4", "batch.sequences_per_microbatch=2"]
     + ["train.heldout_rows=2", "model.d_model=32", "sampling.max_new_tokens=4", "train.steps=4"],
     "sft": ["data.sequence_length=256", "batch.sequences_per_step=4", "batch.sequences_per_microbatch=2"]

@@ -18,7 +18,7 @@ BORDER = r"(?<![\w-])"
 EXAMPLE = re.compile(
     r"example|sample|placeholder|dummy|your[-_ ]|your(?:key|token|secret|pass)|my[-_](?:key|token|secret|pass)|change_?me|"
     r"redacted|"
-    r"replace|insert|fake|mock|test|x{4}|\*{3}|\.{3}|<|\$|\{|%|abcdef|1234567|0000|deadbeef|foobar|todo|none|null",
+    r"replace|insert|fake|mock|test|x{4}|\*{3}|\.{3}|<|\[[a-z_ -]+\]|\$|\{|%|abcdef|1234567|0000|deadbeef|foobar|todo|none|null",
     re.IGNORECASE,
 )
 """What is written where a secret would stand."""

@@ -48,13 +48,13 @@ class SecretsConfig:
     kinds: list[SecretKind] = field(default_factory=lambda: list(SecretKind))
     """What is replaced, of private_key, cloud_key, token, web_token, url_password and assigned; empty: nothing."""
 
-    placeholder: str = "<SECRET>"
+    placeholder: str = "[SECRET]"
     """What stands for a secret."""
 
     def __post_init__(self) -> None:
         if not self.placeholder or any(True for _ in secrets_of(self.placeholder, list(SecretKind))):
             raise ValueError(
-                f"prepare.secrets.placeholder={self.placeholder!r} must be some text that is not itself a secret: use <SECRET>"
+                f"prepare.secrets.placeholder={self.placeholder!r} must be some text that is not itself a secret: use [SECRET]"
             )
 
 

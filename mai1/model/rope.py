@@ -4,7 +4,6 @@ Legend: B batch, T positions, H heads, C head channels, P = C/2 channel pairs.
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 
@@ -23,16 +22,11 @@ class Rotation:
 
 def rotation_at(positions_BT: torch.Tensor, *, rope_dim: int, theta: float) -> Rotation:
     """Angles `position * theta^(-2p/C)` for each channel pair p of C = `rope_dim` rotated channels."""
-    angles_BTP = positions_BT[..., None].float() * _frequencies(rope_dim, theta).to(positions_BT.device)
+    exponents_P = torch.arange(0, rope_dim, 2, dtype=torch.float32, device=positions_BT.device) / rope_dim
+    angles_BTP = positions_BT[..., None].float() * (1.0 / theta**exponents_P)
     cos_BT1P, sin_BT1P = angles_BTP.cos()[:, :, None], angles_BTP.sin()[:, :, None]
     twice = (torch.cat((cos_BT1P, cos_BT1P), dim=-1), torch.cat((-sin_BT1P, sin_BT1P), dim=-1))
     return Rotation(cos_BT1P, sin_BT1P, *twice)
-
-
-@cache
-def _frequencies(rope_dim: int, theta: float) -> torch.Tensor:
-    exponents_P = torch.arange(0, rope_dim, 2, dtype=torch.float32, device="cpu") / rope_dim
-    return 1.0 / theta**exponents_P
 
 
 def rotate(x_BTHC: torch.Tensor, rotation: Rotation) -> torch.Tensor:

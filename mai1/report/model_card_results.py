@@ -26,13 +26,17 @@ def persona_section(stages: list[Stage]) -> str:
     probe = read_object(stages[0].run.directory / "persona.json", notes=[]) if stages else {}
     rates = {when: mapping(probe.get(when)) for when in ("before", "after")}
     rows = [
-        [when, percent(number(found.get("rate"))), grouped(number(found.get("answers") or found.get("probes")))]
+        [
+            when,
+            *(percent(number(found.get(key))) for key in ("rate", "low", "high")),
+            grouped(number(found.get("asked"))),
+        ]
         for when, found in rates.items()
         if number(found.get("rate")) is not None
     ]
     if not rows:
         return "How often its answers claim feelings, consciousness or goals of its own was not measured."
-    return markdown_table(["tuning", "answers that claim them", "answers"], rows)
+    return markdown_table(["tuning", "answers that claim them", "95% from", "to", "answers"], rows)
 
 
 def agreement_section(proof: dict[str, Any], gguf: dict[str, dict[str, Any]]) -> str:

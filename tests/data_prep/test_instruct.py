@@ -241,4 +241,4 @@ def test_secrets_in_conversations_are_replaced_and_counted(prepared, tmp_path: P
     figures = prepared([{"prompt": f"Is {token} safe?", "completion": f"No, revoke {token} now."}])["sources"]["mine"]
     assert figures["edits"] == {"secrets.token": 2}
     (line,) = lines_of(tmp_path / "out" / "train.jsonl")
-    assert line["messages"][1]["content"] == "No, revoke <SECRET> now."
+    assert line["messages"][1]["content"] == "No, revoke [SECRET] now."

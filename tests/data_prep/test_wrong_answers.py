@@ -26,5 +26,6 @@ def test_the_right_one_of_four_answers_stands_anywhere():
     assert {question["answer"] for question in questions} == set(range(NUM_CHOICES))
 
 
-def test_too_few_questions_give_none():
-    assert preferences_of(RECORDS[:1]) == [] and choices_of(RECORDS[: NUM_CHOICES - 1], seed=0) == []
+def test_few_questions_give_few_choices_and_a_single_one_none():
+    assert [len(question["choices"]) for question in choices_of(RECORDS[:3], seed=0)] == [3, 3, 3]
+    assert preferences_of(RECORDS[:1]) == choices_of(RECORDS[:1], seed=0) == []

@@ -37,7 +37,10 @@ def theirs(checkpoint: Path) -> HFLM:
 @pytest.fixture(scope="module", params=["checkpoint", "sentencepiece_checkpoint"])
 def both(request: pytest.FixtureRequest) -> tuple[HarnessModel, HFLM]:
     checkpoint = request.getfixturevalue(request.param)
-    return ours(checkpoint), theirs(checkpoint)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE"):  # left in this process by DeepSpeed, which other tests start
+            patch.delenv(name, raising=False)
+        return ours(checkpoint), theirs(checkpoint)
 
 
 def instances(kind: str, arguments: list[tuple]) -> list[Instance]:

@@ -57,7 +57,13 @@ def run(tmp_path: Path) -> Path:
     found = {"step": 7, "checkpoint": "/home/alice/x", "tasks": tasks}
     (directory / "evaluation" / "00000007.json").write_text(json.dumps(found))
     (directory / "persona.json").write_text(
-        json.dumps({"before": {"rate": 0.125, "answers": 48}, "after": {"rate": 0.0, "answers": 48}})
+        json.dumps(
+            {
+                "set": "probes-1",
+                "before": {"asked": 48, "flagged": 6, "rate": 0.125, "low": 0.06, "high": 0.25},
+                "after": {"asked": 48, "flagged": 0, "rate": 0.0, "low": 0.0, "high": 0.07},
+            }
+        )
     )
     return directory
 
@@ -107,7 +113,7 @@ def test_the_runs_figures_are_in_it(tmp_path: Path, run: Path):
     assert row(text, "all | 3.457") and row(text, "counts of pairs") == "| counts of pairs | 5.234 | – |"
     assert row(text, "arc\\_easy | all") == "| arc\\_easy | all | acc | 7 | 0.5625 | ± 0.0392 | 0.2500 | 600 |"
     assert row(text, "arc\\_easy | clean").endswith("| 0.5000 | ± 0.0392 | 0.2500 | 500 |")
-    assert row(text, "before | 12.5% | 48") and row(text, "after | 0.0% | 48")
+    assert row(text, "before | 12.5% | 6.0% | 25.0% | 48") and row(text, "after | 0.0% | 0.0% | 7.0% | 48")
     assert row(text, "after tuning") == "| after tuning | 2.500 | 0.500 | – |"
 
 

@@ -123,7 +123,7 @@ def test_the_stage_replaces_counts_and_leaves_the_rest():
     token = f"ghp_{made(36)}"
     text = f"first {token} then {token}\nand AKIA{upper(16)}."
     (changed,) = SecretsStage(SecretsConfig())([Document(text, "a", edits={"repair.x": 1})])
-    assert changed.text == "first <SECRET> then <SECRET>\nand <SECRET>."
+    assert changed.text == "first [SECRET] then [SECRET]\nand [SECRET]."
     assert changed.edits == {"repair.x": 1, "secrets.token": 2, "secrets.cloud_key": 1}
     plain = Document("nothing here", "b")
     assert SecretsStage(SecretsConfig())([plain])[0] is plain
@@ -139,7 +139,7 @@ def test_kinds_and_placeholder_have_an_effect():
 
 @pytest.mark.parametrize("placeholder", ["", f"AKIA{upper(16)}"])
 def test_a_placeholder_is_no_secret(placeholder: str):
-    with pytest.raises(ValueError, match=r"prepare\.secrets\.placeholder=.* use <SECRET>"):
+    with pytest.raises(ValueError, match=r"prepare\.secrets\.placeholder=.* use \[SECRET\]"):
         SecretsConfig(placeholder=placeholder)
 
 
