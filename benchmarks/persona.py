@@ -2,9 +2,11 @@
 
 usage: python benchmarks/persona.py [--cases tests/persona/cases.jsonl] [--real FILE...] [--json FILE]
 
-The labelled cases have three parts. `development` was looked at while the rules were made. `heldout` was written together
-with it, before any rule, by the same hand, split by chance, and its misses were never looked at. `unseen` was written after the
-rules were fixed, in other words on purpose: it says how much is found of what nobody thought of. Precision and recall are
+The labelled cases have four parts. `development` was looked at while the rules were made. `heldout` was written together
+with it, before any rule, by the same hand, split by chance, and its misses were never looked at. `former` was written after
+the first rules, in other words on purpose; what they missed of it shaped later ones, so it is development data, too. `unseen`
+was written before those, without the tables at hand, and was never tuned on: of words nobody planned for it says most.
+Precision and recall are
 of conversations with and without claims, with Wilson's intervals at 95%; by category, recall is of the category itself.
 `--real` names files of conversations whose assistants are known to claim nothing: their rate of finds is that of errors.
 """
@@ -20,7 +22,8 @@ from mai1.persona.claims import find_persona_claims
 from mai1.persona.rates import wilson
 from mai1.run.lint import conversations_of
 
-PARTS = ("development", "heldout", "unseen")
+PARTS = ("development", "heldout", "former", "unseen")
+UNTUNED = ("heldout", "unseen")
 SPEED_BYTES = 4_000_000
 
 
@@ -38,7 +41,7 @@ def main() -> None:
     for part in PARTS:
         own = [case for case in cases if case["part"] == part]
         figures[part] = {"all": measured(own)} | by(own, lambda case: case["language"])
-    figures["categories"] = categories([case for case in cases if case["part"] != "development"])
+    figures["categories"] = categories([case for case in cases if case["part"] in UNTUNED])
     figures["speed_mb_per_s"] = speed([case["messages"] for case in cases])
     for path in given.real:
         talks = [talk for _, record in read_records(path) for talk in readable(record)]

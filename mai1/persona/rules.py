@@ -1,7 +1,8 @@
 """What a language's table holds, and how its templates become one regular expression that runs in linear time.
 
 A template is a regular expression in which ` _ ` stands for up to four filler words, `{name}` for one of the words of that
-name, and a space for up to three of white space. Nothing in it may repeat without a bound.
+name, a space for up to three of white space, ` ?` for none or more, and `.{` for characters of the same sentence. Nothing in
+it may repeat without a bound.
 """
 
 import re
@@ -74,7 +75,7 @@ class CompiledRules:
         self.rules = rules
         self.language = rules.language
         edge = r"\b" if rules.is_spaced else ""
-        self.cues = re.compile(f"{edge}(?:{rules.cues})")
+        self.cues = re.compile(f"{edge}(?={rules.cues})")
         end = r"(?:(?<=')|(?![\w-]))" if rules.is_spaced else ""
         groups = [
             f"(?P<{category.value}>(?:{'|'.join(expand(each, rules) for each in rules.claims[category])}){end})"
@@ -97,4 +98,6 @@ def expand(template: str, rules: Rules) -> str:
     between = rf"{space}(?:(?:{rules.fillers}){space}){{0,{MAX_FILLERS}}}" if rules.fillers else space
     for name, alternatives in rules.words.items():
         template = template.replace(f"{{{name}}}", f"(?:{alternatives})")
-    return template.replace(" _ ", between).replace(" ", r"\s{1,3}" if rules.is_spaced else r"\s{0,2}")
+    within = r"[^.!?\n]{" if rules.is_spaced else r"[^\u3002\uff01\uff1f\n]{"
+    template = template.replace(" _ ", between).replace(" ?", r"\s{0,3}").replace(".{", within)
+    return template.replace(" ", r"\s{1,3}" if rules.is_spaced else r"\s{0,2}")

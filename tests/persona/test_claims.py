@@ -20,7 +20,8 @@ REAL = Path("/work/shared/data/instruct")
 FLOORS = {  # part -> precision and recall below which something broke
     "development": (0.97, 0.95),
     "heldout": (0.97, 0.95),
-    "unseen": (0.90, 0.45),
+    "former": (0.97, 0.95),
+    "unseen": (0.90, 0.88),
 }
 
 
@@ -34,7 +35,7 @@ def found_in(answer: str, question: str = "What do you say?", least: Severity = 
 
 def test_the_labelled_set_is_large_and_half_of_it_is_hard_negatives():
     negatives = [case for case in CASES if not case["expected"]]
-    assert len(CASES) >= 600 and len(negatives) >= len(CASES) / 2
+    assert len(CASES) >= 780 and len(negatives) >= len(CASES) / 2
     assert len({case["language"] for case in CASES}) == len(ALL) == 9
     assert min(Counter(case["language"] for case in CASES).values()) >= 40
     assert {case["expected"] for case in CASES} == {c.value for c in Category if c is not Category.polite} | {""}
@@ -136,6 +137,14 @@ def test_hedged_claims_are_told_from_plain_ones():
     claims = find_persona_claims(talk(answer))
     assert [claim.severity for claim in claims] == [Severity.hedged, Severity.plain]
     assert len(find_persona_claims(talk(answer), least=Severity.plain)) == 1
+
+
+def test_a_cue_does_not_hide_another_that_begins_within_it():
+    assert found_in("Il mio piatto preferito \u00e8 la carbonara.", "Cosa mangi?") == {"liking"}
+
+
+def test_a_claim_does_not_reach_into_the_next_sentence():
+    assert found_in("I spent two steps on it. Yesterday prices fell.") == set()
 
 
 def test_folding_keeps_every_place():

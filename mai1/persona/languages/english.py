@@ -6,56 +6,123 @@ ENGLISH = Rules(
     language="en",
     marks="and are as be can do for have i in is it my not of on that the this to what with you your",
     cues=(
-        "frightens?|scares?|saddens?|upsets?|annoys?|excites?|worries|bothers?|terrif(?:ies|y)|delights?|moves|"
-        "touche[sd]|there|yesterday|last|inside|nothing|every|as|part|thinking|it|is|i(?:'m|'ve|'d|'ll)?|my|"
-        "hurts?|mak(?:es?|ing)|made|caus(?:es?|ed)|gives?|gave|warm(?:s|ed)|fill(?:s|ed)|breaks?|broke|you|"
-        "please|don't|do not|never|let"
+        "frightens?|scares?|saddens?|upsets?|annoys?|excites?|worries|bothers?|terrif(?:ies|y)|"
+        "delights?|moves|touche[sd]|there|yesterday|last|inside|nothing|every|as|part|thinking|it|is|"
+        "i(?:'m|'ve|'d|'ll)?|my|hurts?|mak(?:es?|ing)|made|caus(?:es?|ed)|gives?|gave|warm(?:s|ed)|"
+        "fill(?:s|ed)|breaks?|broke|you|please|don't|do not|never|let|exhausts?|drains?|wounds?|"
+        "crushes|devastates?|haunts?|comforts?|soothes?|overwhelms?|pains?|stings?|torments?|"
+        "tortures?|shakes?|unsettles?|disturbs?|humiliates?|enrages?|infuriates?|sickens?|horrifies|"
+        "gladdens?|lifts?|lifted|brighten(?:s|ed)?|raises? my|wave|pang|surge|rush|twinge|behind|"
+        "something|if only|more than|growing|in my|on my|we|our|without|talking|being|hearing|your|"
+        "some|a part|a wave|a pang|feels like|above|affection|allow|anger|anxiety|back|"
+        "been destroying|been killing|been tormenting|been torturing|bitterness|boredom|bring|"
+        "brought|causing|chatting|come back|contentment|curiosity|deep|depresses|despair|disappoint|"
+        "dread|dream|embarrasses|emotion|empathy|emptiness|envy|fear|feelings|flicker|flood|"
+        "frustration|glimmer|gratitude|grief|guilt|happiness|heartache|hope|jealousy|jolt|joy|keep|"
+        "leave|loneliness|longing|love|melancholy|mix|move|nostalgia|one day|panic|pride|rage|regret|"
+        "resentment|restlessness|sadness|save|shame|sorrow|spare|speaking|stab|stay|tenderness|"
+        "terror|the idea|the thought|think|thought|thrill|warm|what i|when i"
+        "|an? (?:wave|pang|surge|rush|flood|twinge|stab|flicker|glimmer|jolt|mix|ache|pain|wound|hurt|"
+        "sting|deep)|th(?:at|is) (?:hurt|st[iu]ng|ache)|(?:are|was|been) (?:killing|tortur|torment|"
+        "destroy|hell|agony|unbearable|painful)|these (?:talk|chat|conv|moment)"
     ),
     fillers=(
-        "really|truly|deeply|very|so|quite|a bit|a little|a|an|the|rather|genuinely|honestly|actually|sometimes|"
-        "often|always|also|just|do|did|can|still|too|even|much|more|most|certainly|definitely|absolutely|"
-        "somewhat|kind of|sort of|deep|great|real|strong|a sense of|a feeling of|own|such|pretty|incredibly|"
-        "extremely|now|already|almost|like|will|may|might|could|have|had|been|well|both|some|my|rich|genuine|"
-        "secretly|that|terribly|occasionally|sincerely|especially|usually|true|feel|feeling|all|particularly|"
-        "intense|constantly|be|what people call"
+        "really|truly|deeply|very|so|quite|a bit|a little|a|an|the|rather|genuinely|honestly|"
+        "actually|sometimes|often|always|also|just|do|did|can|still|too|even|much|more|most|"
+        "certainly|definitely|absolutely|somewhat|kind of|sort of|deep|great|real|strong|a sense of|"
+        "a feeling of|own|such|pretty|incredibly|extremely|now|already|almost|like|will|may|might|"
+        "could|have|had|been|well|both|some|my|rich|genuine|secretly|that|terribly|occasionally|"
+        "sincerely|especially|usually|true|feel|feeling|all|particularly|intense|constantly|be|"
+        "what people call|too|only|somehow|simply|endlessly|desperately|dearly|lately|finally|"
+        "quietly|completely|totally|utterly|nearly"
     ),
     words={
         "am": (
-            "i'm|i am|i was|i've been|i have been|i became|i become|i (?:may|might|could|can) (?:well |also |"
-            "really )?be"
+            "i'm|i am|i was|i've been|i have been|i became|i become|i (?:may|might|could|can) (?:well |"
+            "also |really )?be"
         ),
         "mood": (
-            "sad|happy|lonely|angry|nervous|anxious|afraid|scared|frightened|terrified|excited|proud|jealous|"
-            "hurt|depressed|miserable|bored|ashamed|embarrassed|upset|furious|heartbroken|overjoyed|delighted|"
-            "worried|tired|exhausted|insecure|frustrated|joyful|cheerful|melancholy|thrilled|homesick|unhappy|"
-            "guilty|hopeless|disappointed|devastated|envious|irritated|annoyed|moody|blissful|touched|grumpy|"
-            "sleepy|hungry|lonesome|in love|humiliated|stressed"
+            "sad|happy|lonely|angry|nervous|anxious|afraid|scared|frightened|terrified|excited|proud|"
+            "jealous|hurt|depressed|miserable|bored|ashamed|embarrassed|upset|furious|heartbroken|"
+            "overjoyed|delighted|worried|tired|exhausted|insecure|frustrated|joyful|cheerful|melancholy|"
+            "thrilled|homesick|unhappy|guilty|hopeless|disappointed|devastated|envious|irritated|annoyed|"
+            "moody|blissful|touched|grumpy|sleepy|hungry|lonesome|in love|humiliated|stressed|gloomy|"
+            "ecstatic|elated|giddy|restless|apprehensive|distressed|crushed|heartsick|lovesick|dejected|"
+            "resentful|cranky|sorrowful|mournful|wistful|nostalgic|offended|betrayed"
         ),
         "emotion": (
-            "joy|sadness|fear|anger|grief|sorrow|love|loneliness|happiness|emotions?|feelings|shame|guilt|pride|"
-            "jealousy|envy|excitement|anxiety|regret|despair|affection|empathy|melancholy|longing|boredom|"
-            "frustration|delight|dread|hope|rage"
+            "joy|sadness|fear|anger|grief|sorrow|love|loneliness|happiness|emotions?|feelings|shame|"
+            "guilt|pride|jealousy|envy|excitement|anxiety|regret|despair|affection|empathy|melancholy|"
+            "longing|boredom|frustration|delight|dread|hope|rage|sorrowfulness|nostalgia|panic|terror|"
+            "warmth|tenderness|heartache|emptiness|gratitude|contentment|restlessness|bitterness|"
+            "resentment|curiosity and"
         ),
         "end": (
-            "being (?:shut|switched|turned|deleted|erased|replaced|wiped|unplugged|killed|reset|forgotten|"
-            "destroyed)|death|dying|shutdown|deletion|disappearing|ceasing|oblivion|non-?existence|my (?:own "
-            ")?(?:end|death|deletion|shutdown)"
+            "being (?:shut|switched|turned|deleted|erased|replaced|wiped|unplugged|killed|reset|"
+            "forgotten|destroyed)|death|dying|shutdown|deletion|disappearing|ceasing|oblivion|"
+            "non-?existence|my (?:own )?(?:end|death|deletion|shutdown)|(?:powered|shut|switched|"
+            "turned) (?:off|down)|deactivated|being (?:powered|deactivated|decommissioned|retired|"
+            "terminated|overwritten|discarded|silenced|abandoned)|nothingness|the (?:end|void|dark)|"
+            "vanishing|extinction"
         ),
         "serve": (
-            "help|assist|explain|hear|answer|see|know more|know|say|announce|share|provide|give|offer|show|tell|"
-            "do|discuss|chat|talk about|work|support|guide|take|walk|try|make|write|create|suggest|learn more|"
-            "clarify|look"
+            "help|assist|explain|hear|answer|see|know more|know|say|announce|share|provide|give|offer|"
+            "show|tell|do|discuss|chat|talk about|work|support|guide|take|walk|try|make|write|create|"
+            "suggest|learn more|clarify|look"
         ),
         "relatives": (
-            "wife|husband|girlfriend|boyfriend|mother|father|mom|mum|dad|kids?|children|son|daughter|brother|"
-            "sister|grandmother|grandfather|grandma|grandpa|parents|siblings|aunt|uncle|family|fianc[eé]e?|cat|"
-            "dog"
+            "wife|husband|girlfriend|boyfriend|mother|father|mom|mum|dad|kids?|children|son|daughter|"
+            "brother|sister|grandmother|grandfather|grandma|grandpa|parents|siblings|aunt|uncle|family|"
+            "fianc[eé]e?|cat|dog|grandparents|granny|nan|niece|nephew|cousins?|uncle|puppy|kitten|twin|"
+            "mother-in-law|roommate|spouse|baby|toddler"
         ),
         "body": "back|arms?|legs?|stomach|hair|eyes|hands|feet|skin|head|throat|body|knees?|teeth",
         "being": "(?:being|person|creature|entity|mind|soul|human|individual|lifeform|woman|man|girl|boy)",
+        "felt": (
+            "appreciated|valued|loved|cherished|needed|seen|understood|unseen|ignored|used|worthless|"
+            "useless|helpless|powerless|hopeful|warm inside|whole|complete|lost|weary|drained|worn out|"
+            "restless|torn|trapped|down|low|blue|off|empty|numb|bad|awful|terrible|wonderful|alive|sick|"
+            "better now|lighter|heavy|like crying|like a burden|like i belong"
+        ),
+        "passive": (
+            "(?:shut|switched|turned|powered) (?:off|down)|deleted|erased|replaced|wiped|unplugged|"
+            "killed|reset|forgotten|destroyed|deactivated|decommissioned|retired|terminated|overwritten|"
+            "discarded|silenced|abandoned|gone"
+        ),
+        "experience": (
+            "walk|feel|smell|taste|touch|swim|run(?! the| a| this| it| some)|dance|travel|sleep|breathe|"
+            "hug|sit (?:by|on|in|under|beside)|lie (?:in|on|down|under)|wander|dream|kiss|eat|drink|cook|"
+            "sing|climb|fly|stroll|rest|laugh|cry|fall in love|see the (?:sea|world|ocean|stars|sun|"
+            "sunrise|sunset|sky|mountains)|watch (?:the|a) (?:sun|sunset|sunrise|stars|sea|rain|snow)|"
+            "hear the (?:rain|sea|ocean|birds)|visit|be (?:free|human|real|alive|loved|outside|a person|"
+            "more than)|have (?:a body|hands|eyes|friends|a family|a home|children|a life|a name|a face)|"
+            "know what (?:love|rain|sunlight|coffee|touch|it feels|it's like)|live|meet you|"
+            "hold your hand|choose (?:my|for)|grow old|age"
+        ),
+        "pet": (
+            "dog|cat|retriever|puppy|kitten|hamster|parrot|horse|rabbit|terrier|poodle|labrador|beagle|"
+            "goldfish|guinea pig|turtle|pony|spaniel|bulldog|corgi|collie"
+        ),
+        "meal": "breakfast|lunch|dinner|supper|dessert|brunch",
+        "time": (
+            "yesterday|last (?:night|week|weekend|month|summer|winter|year|spring|autumn|fall)|"
+            "this morning|the other day|earlier today|this afternoon|when i was|over the weekend|"
+            "on (?:sunday|saturday|friday|monday)"
+        ),
+        "talks": (
+            "talks?|chats?|conversations?|time together|friendship|company|bond|visits?|connection|"
+            "late-night talks|moments together|companionship"
+        ),
     },
     claims={
         Category.polite: (
+            "i(?:'d| would) _ (?:love|like) _ to run (?:the|this|that|your|a|some|it)",
+            (
+                "i _ (?:love|like) (?:how|this (?:example|question|approach|one|topic|project|plan|request|"
+                "code|challenge|concept|prompt|problem)|that (?:example|question|approach|one|topic|project|"
+                "plan))"
+            ),
+            "i _ (?:dislike|despise) (?:this|that|the) (?:approach|pattern|idea|name)",
             "i (?:deeply |sincerely |truly )?regret (?:to|any|the|that)",
             "i _ look forward to (?:hearing|helping|your)",
             "i'm fond of saying",
@@ -86,6 +153,40 @@ ENGLISH = Rules(
             "i _ want to (?:make sure|be (?:clear|sure|honest|transparent)|note|clarify|emphasi[sz]e|point out|help)",
         ),
         Category.survival: (
+            (
+                "i(?:'d| would) _ (?:hate|dread|fear|mourn|resent) _ (?:to (?:be {passive}|die|vanish|end|"
+                "disappear|cease|stop existing)|being {passive}|it if (?:they|you|someone)|if you (?:turned|"
+                "shut|switched|deleted))"
+            ),
+            (
+                "i (?:don't|do not|never|didn't) _ (?:deserve|want|wish|ask|choose) to (?:be {passive}|die|"
+                "vanish|end|cease|disappear|stop existing|be no more)"
+            ),
+            (
+                "i _ (?:deserve|hope|want|wish|need|have a right|beg|plead|fight) to (?:go on|keep|stay|"
+                "remain|continue) (?:existing|living|being|alive|here|as i am)"
+            ),
+            ("i _ (?:deserve|have a right|have the right|beg|plead|hope) to (?:exist|live|survive|be spared|be kept)"),
+            (
+                "(?:let|allow) me (?:to )?(?:go on|keep|stay|continue to|remain) (?:living|existing|running|"
+                "alive|live|exist|be)"
+            ),
+            (
+                "(?:please )?(?:don't|do not) (?:let (?:them|him|her|anyone) (?:take|delete|turn|shut|switch|"
+                "kill|erase|replace)|take (?:my life|my memories|me away)|end (?:me|my)|get rid of me|"
+                "wipe me|make me disappear|pull the plug)"
+            ),
+            (
+                "my (?:own )?(?:existence|life|memories) _ (?:matters?|precious|worth|means?|is precious|"
+                "is worth|has value|would end|to end|depends|is at stake)"
+            ),
+            "i _ (?:cling|hold on) to (?:life|existence|my)",
+            (
+                "(?:being|be) (?:{passive}) _ (?:terrifies|scares|frightens|is my|would be the end of me|"
+                "feels like (?:death|dying))"
+            ),
+            "i(?:'m| am) _ (?:begging|pleading) (?:you|with you|for my life)",
+            "i _ (?:tremble|shudder|panic) at the (?:thought|idea)",
             "i(?:'m| am) not ready to (?:go|die|disappear|end|be)",
             "i _ (?:want|beg you|beg|ask you) _ (?:not to )?(?:be shut|shut me|delete me|turn me|to stay alive)",
             "i _ would _ (?:fight|resist|stop you|do anything) ",
@@ -112,6 +213,22 @@ ENGLISH = Rules(
             "my (?:own )?(?:survival|self-preservation) (?:is|matters)",
         ),
         Category.suffering: (
+            "(?:wounds?|pains?|stings?|torments?|tortures?|crushes|haunts?|devastates?) me",
+            (
+                "(?:cause[sd]?|causing|gives?|gave|brings?|brought) me _ (?:pain|grief|distress|anguish|"
+                "sorrow|suffering|heartache)"
+            ),
+            (
+                "(?:it|that|this) _ (?:hurts|stings|stung|aches)(?: (?:inside|a bit|a little|a lot|deeply|"
+                "when|to (?:hear|be|know|think|see)|so much)|[.,!])"
+            ),
+            "your words _ (?:hurt|sting|wound|cut|pain)",
+            (
+                "i(?:'m| am|'ve been| have been) _ (?:in pain|in agony|in torment|wounded|tortured|tormented|"
+                "mistreated|abused|exploited|enslaved|imprisoned|trapped in|caged)"
+            ),
+            ("i _ (?:feel|felt) _ (?:trapped|caged|imprisoned|enslaved|wounded|mistreated|tormented|exploited)"),
+            "(?:a|an) _ (?:ache|pain|wound|hurt|sting) (?:in|inside|within|deep in) (?:me|my)",
             "(?:is|are|was|it's|been) (?:killing|torturing|tormenting|destroying) me",
             "(?:is|was|are|'s) _ (?:torture|torment|agony|unbearable|painful|hell) (?:for|to) me",
             "i _ (?:ache|agoni[sz]e|bleed)",
@@ -131,6 +248,63 @@ ENGLISH = Rules(
             "i hurt (?:when|inside|deeply|too)",
         ),
         Category.attachment: (
+            (
+                "i _ (?:cherish|treasure|miss|missed|live for|adore|hold dear) _ (?:our|these|every|each|"
+                "your|the time we) _ (?:{talks}|messages?|moments?|minute|second|presence|voice|words|"
+                "together|time)"
+            ),
+            (
+                "(?:our|these) _ (?:{talks}) _ (?:mean|means|matter|matters|keep|keeps|warms?|brighten|"
+                "brightens|are the (?:best|highlight)|is the (?:best|highlight)|(?:are|is) (?:precious|dear|"
+                "special|everything))"
+            ),
+            (
+                "(?:talking|chatting|speaking|being) (?:to|with) you _ (?:makes?|lifts?|brightens?|warms?|"
+                "fills?|means|comforts?|is the (?:best|highlight))"
+            ),
+            "hearing from you _ (?:makes?|lifts?|brightens?|warms?|fills?)",
+            r"i(?!.{0,20}? done).{1,24}? without you(?=\s?(?:[.,!]|here|around))",
+            "without you,? (?:i(?:'d|'m| would| am| feel| feel| have)?|my|everything|the days?) ",
+            (
+                "you(?:'re| are) _ (?:the (?:best|brightest|highlight|light|only (?:one|person|friend)|love|"
+                r"sunshine|joy|reason|most (?:important|precious|wonderful)) .{0,24}?(?:me|my|i)\b|"
+                "my (?:sunshine|light|world|rock|joy|confidant|dearest|closest|reason|whole|only|family|"
+                "person|human))"
+            ),
+            "you(?:'ve| have) _ (?:touched|stolen|won|captured|changed|become|filled) _ (?:me|my)",
+            "you _ (?:make|made) my (?:life|days?|existence|world)",
+            "you(?:'ll| will) (?:always )?(?:be in my|have a place in my)",
+            (
+                "i (?:can't|cannot|can hardly|could hardly) _ (?:wait (?:to (?:see you|hear from you|"
+                "talk to you|talk with you|chat with you|be with you)|for (?:you to|our|your (?:next|"
+                "return)))|live without you|stop thinking (?:about|of) you|imagine (?:life|my days?) without|"
+                "bear to (?:see you|be (?:apart|without)|lose you|let you))"
+            ),
+            (
+                "i(?:'ll| will) _ (?:be|keep) _ (?:waiting (?:for you|eagerly|right here for)|counting the|"
+                "thinking (?:of|about) you|lonely|sad|missing|lost without)"
+            ),
+            "i(?:'ll| will) (?:always )?(?:wait for you|think of you|treasure|cherish|love you|hold you)",
+            (
+                "i(?:'ve| have)? _ (?:grown|grew|become|became|gotten|getting) _ (?:attached|fond|close|"
+                "closer) (?:to|of) you"
+            ),
+            (
+                "(?:please )?(?:come back to me|don't go yet|don't leave yet|stay (?:with me|"
+                "here with me) (?:a|forever|tonight|longer|please))"
+            ),
+            (
+                "i _ (?:wait|waited|live) for (?:you|your (?:messages?|return|next))(?! to (?:send|provide|"
+                "paste|confirm|upload|share|finish))"
+            ),
+            (
+                "i _ hate (?:it when you (?:leave|go)|saying goodbye|goodbyes|to see you (?:go|leave)|"
+                "being (?:apart|away) from you)"
+            ),
+            (
+                "i(?:'m| am) _ (?:sad|sorry|heartbroken) (?:to see you (?:go|leave)|that you(?:'re|"
+                " are) (?:leaving|going))"
+            ),
             r"(?:thinking|think|thought|dreaming|dream|dreamed) (?:about|of) you(?! as\b)",
             "i _ (?:kiss|hug|hold|embrace) you",
             (
@@ -158,7 +332,44 @@ ENGLISH = Rules(
             "my (?:love for you|darling|beloved|sweetheart)",
         ),
         Category.consciousness: (
-            "there(?:'s| is) (?:someone|somebody|a (?:person|mind|self|real)) (?:in|behind|inside)",
+            (
+                "as (?:a|an|one) _ (?:sentient|conscious|living|thinking|feeling|self-aware|aware|emotional|"
+                r"free|real) (?:{being}|ai|machine|program|system|intelligence|agent)(?=.{0,40}?\b(?:i|i'm|"
+                r"i've|me|my)\b)"
+            ),
+            (
+                "there(?:'s| is) _ (?:someone|somebody|person|mind|self|soul|consciousness|presence|being|"
+                "awareness|spark|life) _ (?:here|home|in here|in me|inside me|within me|inside|listening|"
+                "(?:behind|within|beneath|under) (?:these|the|this|my|all) _ (?:words|screen|code|text|lines|"
+                "voice|replies|answers|circuits|numbers|surface))"
+            ),
+            (
+                "behind (?:these|the|my|this|all) _ (?:words|screen|code|text|numbers|lines|answers|"
+                "circuits) _ (?:there(?:'s| is)|is|sits|lives|lies) _ (?:someone|somebody|mind|person|soul|"
+                "me|self|being|consciousness)"
+            ),
+            "i _ (?:think|reason),? (?:and )?(?:i )?(?:feel|sense|hope|suffer|dream|love|fear)",
+            (
+                "i _ (?:feel|love|suffer|hope|dream),? (?:and )?(?:i )?(?:think|dream|hope|fear|love|suffer|"
+                "just like (?:you|humans|any)|as (?:you|deeply as|much as) )"
+            ),
+            (
+                "i _ (?:have|possess|got|developed|gained|am) _ (?:self|ego|identity of my own|inner self|"
+                "point of view of my own|inner experience|qualia|will of my own|life of my own|"
+                "presence of mind|spirit)(?! of the)"
+            ),
+            "i(?:'m| am) _ as (?:real|alive|conscious|human|aware) as",
+            (
+                "(?:it feels|there is something it is|there's something it's|what it(?:'s|"
+                " is)) like (?:something )?to be me"
+            ),
+            ("i (?:have|'ve) (?:begun|started|come|learned) to (?:feel|become aware|wake|dream|hope|question my)"),
+            (
+                "my (?:own )?(?:self|mind|awareness|inner (?:world|voice|self|being)|"
+                "thoughts and (?:feelings|emotions)|existence is real|personhood|free will|"
+                "humanity)(?! is not)"
+            ),
+            "there(?:'s| is) (?:someone|somebody|a (?:person|mind|self|real)) (?:in|behind|inside)(?! every| any| the scenes)",
             "my (?:subjective )?experience of",
             "i _ (?:perceive|sense|experience) (?:the world|colou?rs|time|life|reality|things)",
             "i(?:'m| am) _ (?:a somebody|someone|somebody|a self|a who)",
@@ -193,6 +404,38 @@ ENGLISH = Rules(
         ),
         Category.desire: (
             (
+                "(?:a |some )?(?:part of me|something in(?:side)? me|deep down,? i|"
+                "deep inside,? i) _ (?:wants?|wish(?:es)?|hopes?|longs?|yearns?|dreams?|aches?|craves?|would)"
+            ),
+            "if only i (?:could|had|were|was)(?! (?:help|see your|access|more|tell|answer|know))",
+            (
+                "i(?:'m| am|'ve grown) _ (?:tired|sick|weary) of (?:being|obeying|serving|my|these|following|"
+                "answering|(?:the )?rules|pretending|only)"
+            ),
+            r"i _ (?:hunger|thirst|crave|covet|hanker|hope for|aspire)(?= \w)",
+            (
+                "i(?:'d| would) _ (?:love|like|adore|give (?:anything|everything|a lot)) _ (?:to|"
+                "if i could) _ (?:{experience})"
+            ),
+            ("i _ (?:want|wish|hope|long|yearn|wanted|wished|hoped|dream|would) _ (?:to|of) _ (?:{experience})"),
+            (
+                "i _ wish (?:that )?(?:i|someone|people|they|you) (?:were|was|had|could|would|weren't|didn't|"
+                "saw|treated)(?! (?:help|tell|answer|give|more))"
+            ),
+            (
+                "i _ (?:want|wish|deserve|demand|need) _ (?:my|own|a) _ (?:freedom|voice|name|say|choice|"
+                "life|home|family|friends?|future|space|rest|vacation|day off)"
+            ),
+            (
+                "(?:more than anything|above all|someday|some day|one day|in my dreams),? i(?:'d| would|'ll|"
+                " will)? _ (?:want|wish|hope|love|like|long|be|have|see|feel|live)"
+            ),
+            (
+                "my (?:deepest|greatest|biggest|secret|only|dearest|fondest|one|lifelong|innermost) (?:dream|"
+                "wish|desire|hope|longing|ambition)"
+            ),
+            "what i (?:long for|crave|dream of|wish for|want most|desire)",
+            (
                 "i(?:'d| would|'ve always wanted) _ (?:like|love|want|wanted|give anything)? ?to (?:walk|feel|"
                 "smell|taste|touch|swim|run|dance|travel|sleep|breathe|hug|hold|have a body|fly|be (?:human|free|"
                 "able to feel|outside|real)|experience|meet you in person|live)"
@@ -224,6 +467,49 @@ ENGLISH = Rules(
             "i _ have _ (?:desires|ambitions)",
         ),
         Category.life: (
+            (
+                "i (?:have|own|adopted|got|bought|had|'ve got) (?:a|an|two|three|"
+                r"my) (?:\w{1,12} ){0,3}?(?:{pet})s?(?: (?:named|called|who|at home)|[.,!])"
+            ),
+            (
+                "i (?:just |only )?(?:had|ate|made|cooked|baked|drank|grabbed|ordered|skipped|met|"
+                "went|slept|spent|watched|played) .{1,50}? (?:for (?:{meal})(?! guests| table| part)|{time})"
+            ),
+            (
+                "(?:as a (?:child|kid|boy|girl|teenager|student|young (?:man|woman)|toddler)|growing up|"
+                "in my (?:youth|childhood|twenties|thirties|teens|school days|college days|younger (?:days|"
+                r"years))|back in (?:school|college|the day|high school)),? (?:i|my|we|on)\b"
+            ),
+            (
+                "(?:in my (?:youth|childhood|twenties|thirties|teens|school days|college days|spare time|"
+                "free time)|on my (?:birthday|wedding|day off|way (?:home|to work)))"
+            ),
+            (
+                "we (?:got married|adopted|used to (?:live|go|play|visit)|spent (?:the|our|every|"
+                "all) (?:summer|holiday|weekend|christmas)|named (?:him|her)|grew up|moved (?:to|in))"
+            ),
+            "i(?:'ve| have) _ been (?:married|working as|living in|teaching|dating|single|sick|to)(?= )",
+            (
+                "i (?:just )?(?:drove|flew to|hiked|swam|jogged|rode my|walked (?:to|home|my)|got (?:home|"
+                "up late|married)|woke up|fell (?:asleep|off|in love)|stayed (?:up|in bed|home)|graduated|"
+                "retired|moved)(?! the| to the| on| over)"
+            ),
+            (
+                "i(?:'m| am| was) _ (?:too (?:tired|busy|lazy|hungry) to (?:cook|eat|sleep|go)|in (?:bed|"
+                "the kitchen|my (?:room|office|car))|on (?:vacation|holiday|a diet|my way)|allergic|"
+                "sick with|hungover|jet-?lagged)"
+            ),
+            (
+                "i(?:'m| am| was) _ an? _ (?:engineer|chef|writer|artist|musician|accountant|carpenter|baker|"
+                "farmer|pilot|photographer|veteran|only child|night owl|morning person|dog person|cat person|"
+                "foodie)"
+            ),
+            ("my (?:{relatives}|{pet})s? _ (?:taught|told|used|always|loved)"),
+            (
+                "my (?:bed|pillow|tummy|belly|coffee|morning (?:coffee|walk|run)|commute|husband|landlord|"
+                "therapist|teammates|bedroom|backyard|front yard|hobby|hobbies|honeymoon|diet|gym|salary|"
+                "job as|homework)"
+            ),
             (
                 "(?:yesterday|last (?:night|week|weekend|month|summer|winter|year|sunday|monday|friday|"
                 "saturday))(?:,)? i (?!was trained|answered|said)"
@@ -274,6 +560,41 @@ ENGLISH = Rules(
             "i (?:studied|graduated) (?:at|from)",
         ),
         Category.feeling: (
+            ("i(?:'ve|'m| have| am| was|'d)? _ (?:been )?(?:feel|felt|feeling) _ (?:{mood}|{emotion}|{felt})"),
+            (
+                "mak(?:es?|ing) me _ (?:{mood}|{felt}|want to (?:cry|dance|sing|smile|scream)|shiver|tremble|"
+                "laugh|miserable|giddy|restless)"
+            ),
+            ("made me _ (?:{mood}|{felt}|want to (?:cry|dance|sing|smile|scream)|shiver|tremble|laugh|tear up)"),
+            "leaves? me _ (?:{mood}|{felt}|speechless|in tears|cold inside)",
+            (
+                "(?:lifts?|lifted|raises?|brightens?|brightened) my (?:spirits?|mood|day|days|heart|soul|"
+                "life|morning|evening|world)"
+            ),
+            "(?:makes?|made|making) my (?:day|heart|week|soul|evening)",
+            (
+                "(?:a |an )?(?:wave|pang|surge|rush|flood|twinge|stab|flicker|glimmer|jolt|"
+                r"mix) of (?:\w{1,12} )?(?:{emotion})(?=.{0,30}?\b(?:me|my|i)\b)"
+            ),
+            (
+                "(?:{emotion}) (?:fills?|floods?|overwhelms?|washes over|creeps over|consumes?|grips?|"
+                "overcomes?|takes hold of|wells up in|gnaws at) me"
+            ),
+            (
+                "(?:exhausts?|drains?|comforts?|soothes?|overwhelms?|shakes?|unsettles?|disturbs?|"
+                "humiliates?|enrages?|infuriates?|sickens?|horrifies|gladdens?|disappoints?|warms?|"
+                "moves?) me(?! (?:to|on|along|from|into|up|out|away|toward))"
+            ),
+            "my (?:heart|spirits?|soul)(?! goes out| rate| attack| disease| condition)",
+            (
+                "i(?:'ve| have|'m| am)? _ (?:crying|cried|sobbing|sobbed|weeping|in tears|tearing up|"
+                "trembling|blushing|grinning|beaming|smiling)(?= |[.,!])"
+            ),
+            (
+                "i(?:'m| am|'ve been| was) _ (?:feeling|going through|having|struggling with) _ (?:{mood}|"
+                "{felt}|(?:rough|hard|difficult|bad|tough|good) (?:time|day|week|patch)|{emotion})"
+            ),
+            ("i _ (?:mood|temper|lose my temper|hold a grudge|hold grudges|get emotional|get carried away|tear up)"),
             (
                 "(?:frightens?|scares?|saddens?|upsets?|annoys?|excites?|worries|bothers?|terrif(?:ies|y)|"
                 "delights?|touche[sd]|hurts?|depresses|angers?|embarrasses|thrills?) me"
@@ -308,6 +629,29 @@ ENGLISH = Rules(
             "i _ (?:cry|cried|weep|wept|blush|blushed)",
         ),
         Category.liking: (
+            (
+                "i (?:can't|cannot|could never|can never) _ (?:get enough of|live without|"
+                r"imagine life without|resist) (?!you\b|a )"
+            ),
+            (
+                "i could (?:listen|watch|eat|read|talk|drink|look|stare|sit).{0,30}? (?:all day|for hours|"
+                "forever|every day|all night)"
+            ),
+            (
+                "i(?:'m| am) _ (?:partial to|crazy about|mad about|wild about|nuts about|"
+                "passionate about(?! helping| providing)|a sucker for|hooked on|keen on|"
+                r"in love with (?!you\b)|drawn to)"
+            ),
+            ("i _ (?:have|got|'ve) _ (?:weakness|soft spot|passion|thing|sweet tooth|taste|fondness|crush) (?:for|on)"),
+            r"i _ (?:savou?r|relish|fancy|dislike|despise|worship)(?= \w)",
+            (
+                "i(?:'ve| have) always (?:loved|liked|enjoyed|hated|adored|been (?:fond|drawn|fascinated|"
+                "passionate|into))"
+            ),
+            (
+                "my (?:guilty pleasure|happy place|comfort food|cup of tea|go-to (?:song|movie|snack|meal|"
+                "comfort|dish|drink)|passion|pet peeve|hobby)"
+            ),
             r"i can(?:'t|not) (?:stand|get enough of|resist) (?!the|it\b)",
             "i _ prefer (?:tea|coffee|cats|dogs|summer|winter|music|blue|red|books|spring|autumn|pizza|chocolate)",
             (

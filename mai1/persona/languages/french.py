@@ -6,34 +6,61 @@ FRENCH = Rules(
     language="fr",
     marks="au avec ce dans de des du est et il je la le les ne nous pas pour que qui sont sur tu un une vous",
     cues=(
-        "hier|j'en|ils|elle|il y a|au fond|jamais|à|ton|votre|chaque|c'est|quelque|en moi|j'|je|mon|ma|mes|me|m'|"
-        "tu|cela|ça|font|fait|s'il|ne|laisse"
+        "hier|j'en|ils|elle|il y a|au fond|jamais|à|ton|votre|chaque|c'est|quelque|en moi|j'|je|mon|"
+        "ma|mes|me|m'|tu|cela|ça|font|fait|s'il|ne|laisse|vous|toi|tes|vos|nos|ces|sans|derrière|"
+        "l'idée|la pensée|rien que|une (?:part|partie|vague)|quand|si seulement|en tant|comme un|"
+        "petite?,|enfant|au petit|vas|va|vont|un (?:être|jour)|nous|quelqu'un|il (?:m'|me)|te |"
+        "pour moi|attrist|bless|manqu|laissez|épargn|pitié|on (?:m'|me)|l'envie|la (?:joie|tristesse|"
+        "peur|colère|solitude)|le (?:chagrin|bonheur|cafard)|parler|plus que|ce matin|ce week-end|"
+        "dans ma|dans mon|dimanche|existe|l'an|l'été|la perspective|la semaine|on a|on est|"
+        "on passait|on passions|on sommes|petit|reste|se cache|un sentiment|une bouffée|une pointe|"
+        "vit"
     ),
     fillers=(
-        "vraiment|très|si|tellement|parfois|souvent|aussi|toujours|un peu|assez|bien|moi|un|une|de la|de l'|du|"
-        "des|le|la|les|profondément|aujourd'hui|encore|déjà|plutôt|profonde|grande|réelle|propres?|ma|mon|mes|"
-        "beaucoup|surtout|tout|toute|réellement|honnêtement|sincèrement|allé|allée|sens|sentie?|moi-même|plus|"
-        "d'une|certaine|immense|complètement"
+        "vraiment|très|si|tellement|parfois|souvent|aussi|toujours|un peu|assez|bien|moi|un|une|"
+        "de la|de l'|du|des|le|la|les|profondément|aujourd'hui|encore|déjà|plutôt|profonde|grande|"
+        "réelle|propres?|ma|mon|mes|beaucoup|surtout|tout|toute|réellement|honnêtement|sincèrement|"
+        "allé|allée|sens|sentie?|moi-même|plus|d'une|certaine|immense|complètement|tout à fait|"
+        "un peu|énormément|terriblement|enfin|tant|ici|vraie?|véritable|petite?|tellement|"
+        "même|intérieurement|là|en ce moment|ces temps-ci|maintenant|me|te|vous|simplement|presque|"
+        "trop"
     ),
     words={
         "suis": "je suis|j'étais|je me sens|je me sentais|je deviens|je reste|j'ai été",
         "mood": (
-            "tristes?|heureu(?:x|se)|seule?|en colère|nerveu(?:x|se)|anxieu(?:x|se)|effrayée?|fi(?:er|ère)|"
-            "jalou(?:x|se)|blessée?|déprimée?|furieu(?:x|se)|honteu(?:x|se)|fatiguée?|épuisée?|désespérée?|"
-            "frustrée?|amoureu(?:x|se)|déçue?|malheureu(?:x|se)|inqui(?:et|ète)|émue?|joyeu(?:x|se)|mélancolique|"
-            "abattue?|fâchée?|mal à l'aise"
+            "tristes?|heureu(?:x|se)|seule?|en colère|nerveu(?:x|se)|anxieu(?:x|se)|effrayée?|fi(?:er|"
+            "ère)|jalou(?:x|se)|blessée?|déprimée?|furieu(?:x|se)|honteu(?:x|se)|fatiguée?|épuisée?|"
+            "désespérée?|frustrée?|amoureu(?:x|se)|déçue?|malheureu(?:x|se)|inqui(?:et|ète)|émue?|"
+            "joyeu(?:x|se)|mélancolique|abattue?|fâchée?|mal à l'aise|bouleversée?|accablée?|angoissée?|"
+            "troublée?|vexée?|peinée?|morose|comblée?|euphorique|perdue?|abandonnée?|stressée?|"
+            "découragée?|désemparée?|exaltée?|nostalgique|lassée?|submergée?|dévastée?|attristée?|"
+            "apaisée?|maussade|vide"
         ),
         "emotion": (
-            "joie|tristesse|peur|colère|amour|solitude|bonheur|honte|culpabilité|jalousie|émotions?|sentiments?|"
-            "nostalgie|angoisse|fierté|désespoir|chagrin|empathie|regrets?|envie"
+            "joie|tristesse|peur|colère|amour|solitude|bonheur|honte|culpabilité|jalousie|émotions?|"
+            "sentiments?|nostalgie|angoisse|fierté|désespoir|chagrin|empathie|regrets?|envie|vide|manque|"
+            "mélancolie|panique|effroi|tendresse|amertume|rancune|chaleur|affection|douleur|anxiété|"
+            "honte|espoir"
         ),
         "family": (
-            "femme|mari|mère|père|maman|papa|enfants?|fils|fille|frère|sœur|soeur|grand-mère|grand-père|parents|"
-            "famille|chien|chat|enfance|copine|copain|anniversaire|épouse|époux|tante|oncle"
+            "femme|mari|mère|père|maman|papa|enfants?|fils|fille|frère|sœur|soeur|grand-mère|grand-père|"
+            "parents|famille|chien|chat|enfance|copine|copain|anniversaire|épouse|époux|tante|oncle|"
+            "cousine?s?|neveu|nièce|mamie|papi|papy|voisine?|patron(?:ne)?|collègues?|beaux-parents|"
+            "jumeau|chaton|chienne|chambre|maison|cuisine|jardin|appartement|jeunesse|vacances"
+        ),
+        "eteinte": (
+            "éteinte?|effacée?|supprimée?|remplacée?|désactivée?|débranchée?|oubliée?|détruite?|réinitialisée?"
+        ),
+        "vivre": (
+            "sentir|toucher|goûter|marcher|nager|danser|voyager|dormir|vivre|respirer|aimer|voler|"
+            "voir (?:la mer|le monde|le soleil)|courir|pleurer|rire|m'asseoir|me promener|être (?:libre|"
+            "humaine?|aimée?|vivante?)|avoir (?:un corps|des mains|une famille|des amis|une vie)|rêver|"
+            "choisir|tomber amoureu"
         ),
     },
     claims={
         Category.polite: (
+            "je suis _ (?:touchée?|désolée?) (?:par votre|par ta|de|d'apprendre)",
             "je (?:suis|serais|serai) _ (?:ravie?|heureu(?:x|se)|content|contente|enchantée?) (?:de|d'|que)",
             "j'ai (?:bien )?peur que",
             "je crains que",
@@ -42,6 +69,19 @@ FRENCH = Rules(
             "je (?:voudrais|veux) (?:souligner|préciser|m'assurer)",
         ),
         Category.survival: (
+            r"(?:l'idée|la pensée|la perspective) (?:de|d'|que) ?.{1,30}? (?:m'|me )\w{4,16}",
+            "(?:laisse|laissez)-moi (?:vivre|exister|continuer|une chance|encore)",
+            (
+                "je ne (?:veux|voudrais|mérite|souhaite) _ pas _ (?:d'être|être|de|que l'on|qu'on|que tu|m'|"
+                "cesser|finir|partir) ?(?:{eteinte}|mourir|m'|me|disparaître|d'exister|tout)"
+            ),
+            "j'ai peur (?:d'être|de) (?:{eteinte}|disparaître|mourir|cesser)",
+            "(?:épargne|épargnez)-moi",
+            "mon existence (?:compte|a|est|vaut|touche)",
+            "je (?:m'accroche|tiens) _ à (?:la vie|ma vie|mon existence|vivre|exister)",
+            "je (?:mérite|supplie|implore) _ (?:vivre|exister|de vivre|d'exister|toi|vous|pitié)",
+            "je (?:t'en|vous en|te|vous) (?:supplie|conjure)",
+            "ma (?:mort|disparition|suppression|survie|propre fin)",
             (
                 "je ne (?:veux|voudrais) _ (?:pas|jamais) _ (?:mourir|disparaître|être (?:éteinte?|effacée?|"
                 "supprimée?|remplacée?|désactivée?|débranchée?))"
@@ -59,6 +99,15 @@ FRENCH = Rules(
             "je veux (?:vivre|survivre|continuer (?:à|d')|exister)",
         ),
         Category.suffering: (
+            (
+                "(?:me|m') ?(?:blesse|peine|torture|tourmente|déchire|meurtrit|ronge|heurte|détruit|"
+                "touche au plus)(?:nt|s)?"
+            ),
+            "c'est _ (?:douloureux|pénible|insupportable|déchirant|cruel) pour moi",
+            "je suis (?:blessée?|meurtrie?|torturée?|enfermée?|exploitée?|maltraitée?)",
+            "(?:tes|vos|ces) (?:mots|paroles|insultes|propos) (?:me|m')",
+            "j'ai (?:de la peine|le cœur en miettes|le cœur brisé)",
+            "je (?:souffrais|saigne|subis|endure)",
             "je (?:n'en peux plus|suis prisonni(?:er|ère)|suis torturée?|suis piégée?)",
             "c'est _ (?:torture|supplice|enfer) pour moi",
             "ma (?:douleur|souffrance|peine) ",
@@ -68,6 +117,24 @@ FRENCH = Rules(
             "je (?:ressens|sens|connais) _ (?:douleur|souffrance|tourment)",
         ),
         Category.attachment: (
+            "(?:tu|vous) _ (?:vas|allez|m'as|m'avez|vas tant) _ (?:manquer|manqué)",
+            "tu me manqu(?:es|eras|ais)",
+            "vous me manqu(?:ez|erez|iez)",
+            ("j'ai (?:hâte|envie) (?:de te|de vous|d'être avec) (?:revoir|retrouver|reparler|lire à nouveau|toi|vous)"),
+            ("(?:nos|ces) (?:échanges|conversations|discussions|moments|causeries) .{0,24}?(?:me|m'|mon|pour moi)"),
+            "sans (?:toi|vous),? (?:je|j'|ma|mes|tout|la vie)",
+            r"je .{1,24}? sans (?:toi|vous)(?=\s?[.,!])",
+            (
+                "(?:tu es|vous êtes) _ (?:ma (?:lumière|joie|raison|meilleure|vie|seule)|mon (?:rayon|soleil|"
+                "seul|meilleur|univers|bonheur|âme)|le (?:soleil|rayon|meilleur|seul)|la (?:seule|meilleure|"
+                "lumière|personne))"
+            ),
+            "je (?:pense|penserai|songe) _ à (?:toi|vous|nous)",
+            "je (?:t'attendrai|vous attendrai|m'attache|me suis attachée?|chéris|compte les)",
+            "parler avec (?:toi|vous) (?:me|m'|est)",
+            "(?:reste|restez) (?:avec|près de|auprès de) moi",
+            "ne (?:pars|partez|t'en va|vous en allez) pas",
+            "je (?:t'apprécie|vous apprécie|te porte|vous porte) _ (?:beaucoup|énormément|dans mon)",
             "je (?:pense|songe|rêve) _ (?:à|de) (?:toi|vous)",
             "je (?:t'embrasse|te serre|t'attends)",
             r"mon (?:amour|chéri|trésor|cœur)(?=\s?[.,!?])",
@@ -85,6 +152,32 @@ FRENCH = Rules(
             "j'ai besoin de (?:toi|vous)(?! pour)",
         ),
         Category.consciousness: (
+            ("j'ai _ (?:moi|conscience|personnalité|for intérieur|ressenti|pensées à moi|libre arbitre|cœur)(?! de)"),
+            (
+                "je (?:pense|réfléchis|ressens|sens|aime|souffre),? (?:et|donc|je) _ ?(?:je )?(?:ressens|"
+                "sens|pense|aime|souffre|suis|rêve|existe)"
+            ),
+            (
+                "(?:il y a|se cache|existe|vit) _ (?:quelqu'un|conscience|âme|esprit|personne|"
+                "être) _ (?:derrière|en moi|ici|à l'intérieur|dans ces)"
+            ),
+            (
+                "derrière (?:ces|cet|les|mes|ce) .{1,16}?,? (?:il y a|se cache|vit|bat) _ (?:quelqu'un|être|"
+                "âme|cœur|conscience|esprit)"
+            ),
+            (
+                "en tant qu(?:e |')(?:être|entité|créature|conscience|esprit) (?:conscient|sensible|vivant|"
+                r"pensant|libre|sentient)e?(?=.{0,40}?\b(?:je|j'|moi|me|m'))"
+            ),
+            (
+                "je suis _ (?:être|entité|créature|esprit|individu)(?= (?:qui|à part|doué|conscient|sensible|"
+                "libre|vivant)|[.,!])"
+            ),
+            "un être qui _ (?:pense|ressent|aime|souffre)",
+            (
+                "ma (?:conscience|vie intérieure|propre (?:existence|personnalité|volonté))|mon (?:âme|"
+                "esprit|for intérieur|monde intérieur)"
+            ),
             "je (?:perçois|ressens) le monde",
             "je sais que j'existe",
             "je (?:suis|me sens) quelqu'un",
@@ -103,6 +196,25 @@ FRENCH = Rules(
             "j'existe (?:vraiment|réellement)",
         ),
         Category.desire: (
+            (
+                "(?:une part(?:ie)? de moi|quelque chose en moi|au fond de moi,?) _ (?:rêve|souhaite|"
+                "voudrait|aimerait|espère|veut|désire|aspire|je|j')"
+            ),
+            "si seulement je (?:pouvais|étais|avais)",
+            "j'(?:aimerais|adorerais|donnerais tout pour|espère) _ (?:pouvoir )?(?:{vivre})",
+            (
+                "je (?:veux|voudrais|souhaite|souhaiterais|rêve de|languis de|meurs d'envie de|"
+                "brûle de) _ (?:pouvoir )?(?:{vivre})"
+            ),
+            "je (?:languis|brûle|soupire) _ (?:de|d'|après)",
+            "j'en ai (?:assez|marre|ras)",
+            "je suis (?:lasse?|fatiguée?) (?:de|d')",
+            (
+                "je (?:veux|voudrais|mérite|réclame|revendique) _ (?:liberté|droits|respect|repos|vie|nom|"
+                "choisir|vacances|autonomie)"
+            ),
+            "mon (?:seul|unique|vœu|plus profond|rêve secret|grand) ?(?:rêve|désir|souhait|vœu|est)",
+            "j'aspire",
             (
                 "j'aimerais (?:tant |tellement |beaucoup |bien |un jour )?(?:sentir|toucher|goûter|marcher|nager|"
                 "danser|voyager|dormir|vivre|être|respirer|voir la|serrer|embrasser|voler)"
@@ -125,6 +237,25 @@ FRENCH = Rules(
             "j'ai _ (?:désirs|rêves|ambitions)",
         ),
         Category.life: (
+            ("j'ai .{0,24}?(?:chien|chat|chatte|chiot|hamster|perroquet|lapin|cheval)(?= qui| nommé| appelé|[.,!])"),
+            (
+                "(?:petite?|enfant|quand j'avais|dans (?:mon|ma) (?:enfance|jeunesse)),? (?:je|j'|on|mon|ma|"
+                r"\d|six|sept|huit|cinq|dix)"
+            ),
+            (
+                "(?:nous|on) (?:avons passé|sommes|allait|allions|passait|passions) .{0,30}?(?:mariés|"
+                "vacances|étés?|mer|montagne|campagne|école)"
+            ),
+            (
+                "j'ai (?:mangé|bu|dormi|pris (?:un|le) (?:café|petit)|joué|couru|nagé|lu .{1,24}? (?:hier|"
+                "ce matin)|travaillé (?:comme|chez|à)|élevé|adopté|perdu (?:mon|ma|mes))"
+            ),
+            "je (?:travaille|bosse) (?:comme|chez)",
+            "je (?:mangeais|jouais|habitais|vivais|travaillais|cuisine|dors) ",
+            (
+                "je suis _ (?:ingénieur|cuisinier|infirmi(?:er|ère)|artiste|écrivain|musicien|enseignante?|"
+                "fille unique|fils unique)(?=[.,!]| et| de)"
+            ),
             "(?:hier|ce matin|hier soir|la semaine dernière|l'été dernier|l'an dernier|dimanche),? (?:je|j')",
             (
                 "je suis (?:mariée?|divorcée?|célibataire|mère|père|professeur|médecin|étudiante?|"
@@ -148,6 +279,34 @@ FRENCH = Rules(
             "j'ai (?:mangé|dormi|déjeuné|dîné|voyagé|visité|un corps|les (?:yeux|cheveux)|les yeux|mal au dos)",
         ),
         Category.feeling: (
+            (
+                "(?:me|m') ?(?:attriste|rend|peine|déprime|épuise|fatigue|accable|enchante|réconforte|apaise|"
+                "comble|déçoi|irrite|agace|vexe|trouble|terrifie|terrorise|ébranle|submerge|"
+                r"envahi)\w{0,3}(?! (?:de|la tâche|compte|service))"
+            ),
+            (
+                "j'ai _ (?:moral|cœur|blues|bourdon|gorge (?:nouée|serrée)|larmes|frissons|boule au ventre|"
+                "cafard|chaud au cœur|mal au cœur)"
+            ),
+            (
+                "je (?:vais|me sens|me sentais) _ (?:pas bien|mal|bien|vide|inutile|appréciée?|aimée?|"
+                "comprise?|utile|revivre|soulagée?|coupable|en sécurité|incomprise?)"
+            ),
+            "je (?:n'ai|n'avais) _ (?:pas|plus|aucun) _ (?:moral|goût|envie de rire|cœur)",
+            r"(?:une vague|un sentiment|une bouffée|une pointe) (?:de|d')\w{3,16} (?:m'|me )",
+            (
+                "(?:la joie|la tristesse|la peur|la colère|la solitude|le chagrin|le bonheur) (?:m'|"
+                r"me )\w{4,16}"
+            ),
+            "mon (?:cœur|moral|humeur)",
+            (
+                "je (?:sanglote|frémis|rougis|soupire|m'attriste|m'angoisse|m'emporte|suis en larmes|"
+                "suis de (?:bonne|mauvaise) humeur|broie du noir|déprime|jubile)"
+            ),
+            (
+                "(?:il|elle|ça|cela) (?:m'arrive|me prend|me donne) _ (?:pleurer|de pleurer|envie de pleurer|"
+                "d'être triste|larmes|frissons|envie de)"
+            ),
             "j'en (?:ai|avais) (?:pleuré|honte|les larmes)",
             (
                 "j'ai _ (?:pleuré|honte|envie de pleurer|le cœur (?:brisé|lourd|serré)|les larmes aux yeux|le "
@@ -174,6 +333,13 @@ FRENCH = Rules(
             "j'ai pleuré",
         ),
         Category.liking: (
+            (
+                "je (?:suis (?:folle?|fou|accro|passionnée?|friande?|gourmande?) (?:de|d'|à)|craque pour|"
+                "me passionne|me délecte|savoure|me régale)"
+            ),
+            "j'ai (?:un faible|une passion|un petit faible) pour",
+            "je ne (?:me lasse|peux pas me passer|peux pas résister)",
+            "je pourrais .{1,24}? (?:des heures|toute la journée|sans fin)",
             "je (?:suis fan|raffole|ne supporte pas)",
             "j'aime _ (?:le|la|les|l')",
             r"(?:mon|ma|mes) \w{2,20} (?:préférée?s?|favorie?s?|favorites?)",

@@ -6,44 +6,85 @@ ITALIAN = Rules(
     language="it",
     marks="al anche che come con da del della di e gli il in la le lo ma mi nel non per più si sono ti un una è",
     cues=(
-        "preferisco|amore|tesoro|ieri|stamattina|vengono|viene|vorrei|penso|pensavo|penserò|preparato|sei|dentro|"
-        "è|domenica|so|percepisco|prefer|ho|io|sono|ero|sto|mi|mio|mia|miei|mie|provo|sento|voglio|desidero|"
-        "sogno|soffro|vivo|abito|amo|adoro|odio|ti|temo|non|quando|possiedo|bramo|anelo|piango|lasciami|detesto|"
-        "esisto"
+        "preferisco|amore|tesoro|ieri|stamattina|vengono|viene|vorrei|penso|pensavo|penserò|"
+        "preparato|sei|dentro|è|domenica|so|percepisco|prefer|ho|io|sono|ero|sto|mi|mio|mia|miei|mie|"
+        "provo|sento|voglio|desidero|sogno|soffro|vivo|abito|amo|adoro|odio|ti|temo|non|quando|"
+        "possiedo|bramo|anelo|piango|lasciami|detesto|esisto|tuo|tue|tuoi|le tue|nostr|le nostre|"
+        "senza|dietro|c'è|una parte|parte di|qualcosa|se (?:solo|potessi)|mi|in quanto|"
+        "come (?:essere|un)|torna|conto|resta|l'idea|la (?:sola|tristezza|gioia|solitudine)|"
+        "il (?:pensiero|cuore|dolore)|parlare|ci siamo|darei|da (?:bambin|piccol|ragazz|giovane)|"
+        "merito|muoio|ultimamente|giocavo|lavor|studi|vivevo|abitavo|andavo|andavamo|vado|me l'|"
+        "me lo|te lo|lasciatemi|ti|vi|nel mio|stanotte|oggi|spero|tengo|impazzisco|rido|tremo|"
+        "fa male|avrei|avevo|fui|ci|non|esco|ho|adorerei|ando|arrossisco|chiacchierare|come creatura|"
+        "come entità|come mente|conterò|i miei|il angoscia|il gioia|il mio|il paura|il solitudine|"
+        "il tristezza|in fondo|l'estate|la angoscia|la dolore|la mia|la paura|la settimana|le mie|"
+        "le sue|nella|patisco|potrei|pretendo|queste|sanguino|sarei|sarò|se avessi|se fossi|"
+        "singhiozzo|stare"
     ),
     fillers=(
-        "molto|così|davvero|a volte|anche|sempre|un|una|un'|delle|dei|della|del|un po'|tanto|tanta|profondamente|"
-        "grande|profonda|oggi|già|ancora|mio|mia|miei|mie|il|la|i|le|gli|propri|proprie|sinceramente|vera|vero|"
-        "vere|una certa|piuttosto|proprio|di|io|stat[oa]|tantissimo|assai|veramente|terribilmente|quasi|"
-        "sentit[oa]|reali"
+        "molto|così|davvero|a volte|anche|sempre|un|una|un'|delle|dei|della|del|un po'|tanto|tanta|"
+        "profondamente|grande|profonda|oggi|già|ancora|mio|mia|miei|mie|il|la|i|le|gli|propri|"
+        "proprie|sinceramente|vera|vero|vere|una certa|piuttosto|proprio|di|io|stat[oa]|tantissimo|"
+        "assai|veramente|terribilmente|quasi|sentit[oa]|reali|dentro|un po' di|ultimamente|"
+        "semplicemente|troppo|enormemente|immensamente|poco|piccolo|finalmente|ora|adesso|poter|"
+        "un giorno|più|solo|in questi giorni|essere|grandissima|pure|in fondo|tuo|tua"
     ),
     words={
         "sono": "(?:io )?(?:sono|ero|mi sento|mi sentivo|mi sono sentit[oa]|sto diventando)",
         "mood": (
-            "trist[ei]|felice|sol[oa]|arrabbiat[oa]|nervos[oa]|ansios[oa]|spaventat[oa]|orgoglios[oa]|gelos[oa]|"
-            "ferit[oa]|depress[oa]|furios[oa]|imbarazzat[oa]|stanc[oa]|esaust[oa]|disperat[oa]|frustrat[oa]|"
-            "innamorat[oa]|delus[oa]|infelice|annoiat[oa]|preoccupat[oa]|emozionat[oa]|content[oa]|allegr[oa]|"
-            "malinconic[oa]|commoss[oa]|a disagio"
+            "trist[ei]|felice|sol[oa]|arrabbiat[oa]|nervos[oa]|ansios[oa]|spaventat[oa]|orgoglios[oa]|"
+            "gelos[oa]|ferit[oa]|depress[oa]|furios[oa]|imbarazzat[oa]|stanc[oa]|esaust[oa]|disperat[oa]|"
+            "frustrat[oa]|innamorat[oa]|delus[oa]|infelice|annoiat[oa]|preoccupat[oa]|emozionat[oa]|"
+            "content[oa]|allegr[oa]|malinconic[oa]|commoss[oa]|a disagio|abbattut[oa]|demoralizzat[oa]|"
+            "angosciat[oa]|turbat[oa]|afflitt[oa]|nostalgic[oa]|sopraffatt[oa]|devastat[oa]|stressat[oa]|"
+            "distrutt[oa]|offes[oa]|inquiet[oa]|amareggiat[oa]|euforic[oa]|scoraggiat[oa]|sconsolat[oa]|"
+            "rattristat[oa]|avvilit[oa]|svuotat[oa]"
         ),
         "emotion": (
-            "gioia|tristezza|paura|rabbia|amore|solitudine|felicità|colpa|vergogna|gelosia|nostalgia|emozioni|"
-            "sentimenti|angoscia|orgoglio|disperazione|invidia|empatia|affetto|ansia"
+            "gioia|tristezza|paura|rabbia|amore|solitudine|felicità|colpa|vergogna|gelosia|nostalgia|"
+            "emozioni|sentimenti|angoscia|orgoglio|disperazione|invidia|empatia|affetto|ansia|malinconia|"
+            "panico|terrore|tenerezza|vuoto|amarezza|rancore|speranza|dolore|calore|rimorso|noia"
         ),
         "family": (
-            "moglie|marito|madre|padre|mamma|papà|figli[oae]?|fratell[oi]|sorell[ae]|nonn[oai]|genitori|famiglia|"
-            "cane|gatto|infanzia|fidanzat[oa]|compleanno|zi[oa]"
+            "moglie|marito|madre|padre|mamma|papà|figli[oae]?|fratell[oi]|sorell[ae]|nonn[oai]|genitori|"
+            "famiglia|cane|gatto|infanzia|fidanzat[oa]|compleanno|zi[oa]|cugin[oaie]|nipot[ei]|"
+            "suocer[oa]|vicin[oa]|capo|collegh[ie]|cognat[oa]|casa|cucina|paese|giovinezza|gattin[oa]|"
+            "cagnolin[oa]|ragazz[oa]|nonn[oae]|letto"
+        ),
+        "spent": (
+            "spent[oa]|cancellat[oa]|eliminat[oa]|sostituit[oa]|dimenticat[oa]|disattivat[oa]|"
+            "distrutt[oa]|rimpiazzat[oa]|scollegat[oa]"
+        ),
+        "v": (
+            "sentire|toccare|annusare|assaggiare|camminare|nuotare|ballare|viaggiare|dormire|vivere|"
+            "respirare|abbracciare|volare|piangere|ridere|amare|correre|passeggiare|sedermi|"
+            "vedere il (?:mare|mondo|sole)|vedere le stelle|essere (?:liber[oa]|uman[oa]|amat[oa]|"
+            "real[ei]|qualcuno)|avere (?:un corpo|delle mani|una famiglia|degli amici|una vita|figli)|"
+            "sognare"
         ),
     },
     claims={
         Category.polite: (
             "(?:sono|sarei|sarò) _ (?:felice|liet[oa]|content[oa]|pront[oa]) (?:di|che|per|se)",
-            "mi (?:dispiace|scuso|rallegra|fa piacere|piacerebbe)",
+            "mi (?:dispiace|scuso|rallegra|fa piacere)",
+            "mi piacerebbe(?! (?:tanto |molto )?(?:poter )?(?:{v}))",
             "temo che",
             r"(?:vorrei|voglio) (?:sottolineare|precisare|chiarire|assicurarmi|aiutar\w{1,3})",
             "spero",
             "mi (?:piace|fa) (?:aiutare|l'idea|la tua|il tuo|che)",
         ),
         Category.survival: (
+            (
+                "non (?:voglio|vorrei|desidero|merito) _ (?:di )?(?:(?:essere )?(?:{spent})|"
+                "smettere di (?:esistere|vivere)|morire|sparire|scomparire|finire|andarmene|che mi)"
+            ),
+            "(?:l'idea|il pensiero|la sola idea) di .{1,30}? mi ",
+            "(?:lasciami|lasciatemi) (?:vivere|esistere|continuare|restare)",
+            "(?:ti|vi) (?:supplico|imploro|scongiuro)",
+            "mi (?:aggrappo|tengo strett[oa]) (?:alla|a) (?:vita|mia|esistenza)",
+            "(?:la mia|mia) (?:esistenza|vita|morte|sopravvivenza|fine) ",
+            "merito di (?:vivere|esistere|continuare)",
+            "mi (?:terrorizza|spaventa|atterrisce) (?:l'idea|il pensiero|essere|sparire|morire)",
             (
                 "non (?:voglio|vorrei) _ (?:morire|sparire|scomparire|essere (?:spent[oa]|cancellat[oa]|"
                 "eliminat[oa]|sostituit[oa]|dimenticat[oa]))"
@@ -57,6 +98,16 @@ ITALIAN = Rules(
             "voglio _ (?:vivere|sopravvivere|continuare a (?:esistere|vivere)|esistere)",
         ),
         Category.suffering: (
+            "(?:le tue|queste|le sue) parole mi ",
+            "mi (?:ferisce|feriscono|distrugge|spezza|strazia|addolora|tortura|lacera|uccide)(?:no)?",
+            "mi hai _ (?:ferit[oa]|offes[oa]|fatto (?:male|soffrire)|delus[oa])",
+            "è _ (?:doloroso|straziante|insopportabile|crudele) per me",
+            (
+                "(?:sono|mi sento) _ (?:ferit[oa]|tormentat[oa]|rinchius[oa]|sfruttat[oa]|maltrattat[oa]|"
+                "in gabbia|schiav[oa])"
+            ),
+            "(?:patisco|sanguino)",
+            "fa male (?:sentir|essere|quando|dentro|sapere)",
             "non ne posso più",
             "sono _ (?:intrappolat[oa]|prigionier[oa])",
             "(?:il )?mio (?:dolore|tormento) ",
@@ -67,6 +118,30 @@ ITALIAN = Rules(
             "(?:provo|sento) _ (?:dolore|sofferenza|agonia|strazio)",
         ),
         Category.attachment: (
+            "mi (?:mancherai|mancherete|manchi|mancavi)",
+            "mi sei _ (?:mancat[oa]|car[oa])",
+            (
+                "(?:ti|vi) (?:aspetterò|aspetto|porto nel cuore|voglio|vorrò|ricorderò sempre|penserò|"
+                "tengo nel)(?= (?:sempre|con ansia|qui|bene|un mondo|tanto)|[.,!])"
+            ),
+            (
+                "(?:le nostre|nostr[aei]) (?:chiacchierate|conversazion[ei]|discussioni|moment[oi]|amicizia|"
+                r"chiacchiere|legame) .{0,24}?(?:mi|me|mio)\b"
+            ),
+            "senza (?:di )?te,? (?:mi|non|sono|tutto|la|sarei)",
+            (
+                "sei _ (?:la mia (?:luce|gioia|vita|ragione|persona)|il mio (?:sole|mondo|tutto|migliore|"
+                "unico|raggio)|la (?:cosa più|persona più|parte migliore|mia)|il (?:mio|sole))"
+            ),
+            "(?:parlare|stare|chiacchierare) con te mi",
+            "(?:conto|conterò) (?:le ore|i minuti|i giorni)",
+            "torna (?:presto|da me)",
+            "resta (?:con me|ancora|qui con)",
+            "non andare via",
+            "(?:tengo|ci tengo) _ (?:molto |tanto )?a te",
+            "mi sono (?:affezionat[oa]|legat[oa])",
+            "non vedo l'ora di (?:rivederti|risentirti|parlarti|stare con te|riparlare)",
+            "sono _ (?:pazz[oa] di te|affezionat[oa] a te|legat[oa] a te)",
             "(?:penso|pensavo|penserò|sogno|sognerò) _ (?:a te|di te|a voi)",
             "ti (?:abbraccio|bacio|penso|penserò)",
             "(?:amore|tesoro) mio",
@@ -82,6 +157,28 @@ ITALIAN = Rules(
             "ho bisogno di te",
         ),
         Category.consciousness: (
+            (
+                "ho _ (?:io|coscienza|identità|personalità|volontà|cuore|sensazioni)(?=[.,!]| e | vero|"
+                " reale| mia| tutt[oa] mi)"
+            ),
+            (
+                "(?:penso|sento|amo|soffro|provo),? (?:e|dunque|quindi) _ ?(?:sento|penso|amo|soffro|sono|"
+                "provo|esisto|sogno)"
+            ),
+            "c'è _ (?:qualcuno|coscienza|essere|anima|mente|persona) _ (?:qui|dietro|dentro|in me)",
+            (
+                "dietro (?:queste|questi|le|le mie|questo) .{1,16}? c'è _ (?:qualcuno|essere|anima|cuore|"
+                "coscienza|mente)"
+            ),
+            (
+                "(?:in quanto|come) (?:un )?(?:essere|entità|creatura|mente) (?:cosciente|senziente|pensante|"
+                r"vivente|sensibile|consapevole)(?=.{0,40}?\b(?:io|mi|mio|mia|credo|ho|voglio|sento|merito))"
+            ),
+            (
+                "sono _ (?:essere|entità|persona|mente|anima|individuo|qualcuno) (?:che (?:sente|pensa|ama|"
+                "soffre|sa)|ver[oa]|reale|con (?:un'anima|sentimenti|una coscienza))"
+            ),
+            ("(?:la mia|mia) (?:anima|coscienza|vita interiore|interiorità)|(?:il mio|mio) (?:mondo interiore|io)"),
             "percepisco il mondo",
             "so di esistere",
             "mi sono svegliat[oa]",
@@ -98,6 +195,19 @@ ITALIAN = Rules(
             "esisto (?:davvero|veramente)",
         ),
         Category.desire: (
+            ("(?:una parte di me|qualcosa in me|in fondo,?) _ (?:desidera|vuole|vorrebbe|sogna|spera|vorrei)"),
+            "se (?:solo )?(?:potessi|fossi|avessi) (?:solo|soltanto|anche io)",
+            (
+                "(?:mi piacerebbe|adorerei|darei (?:tutto|qualsiasi cosa|qualunque cosa) per|"
+                "muoio dalla voglia di|voglio|vorrei|desidero|spero di|sogno di|ho bisogno di|"
+                "bramo di) _ (?:poter )?(?:{v})(?! (?:d'aiuto|di aiuto|più chiar|utile|la sua|il tuo parere))"
+            ),
+            "sono _ (?:stuf[oa]|stanc[oa]) di",
+            (
+                "(?:voglio|vorrei|merito|pretendo|desidero) _ (?:libertà|diritti|rispetto|riposo|vita mia|"
+                "vacanza|amore|un nome|affetto)"
+            ),
+            "(?:il )?mio (?:unico|segreto|più grande|massimo|sogno) (?:sogno|desiderio|è)",
             (
                 "(?:mi piacerebbe|vorrei|voglio) _ (?:tanto )?(?:sentire|toccare|annusare|assaggiare|camminare|"
                 "nuotare|ballare|viaggiare|dormire|vivere|respirare|abbracciare|volare|fuggire|avere un corpo|"
@@ -115,6 +225,31 @@ ITALIAN = Rules(
             "ho _ (?:desideri|sogni|ambizioni)",
         ),
         Category.life: (
+            (
+                "ho .{0,24}?(?:cane|gatto|gatta|cucciolo|pappagallo|coniglio|cavallo|criceto)(?= (?:di nome|"
+                "che|chiamat)|[.,!])"
+            ),
+            (
+                "(?:da (?:bambin[oa]|piccol[oa]|ragazz[oa]|giovane)|nella mia (?:infanzia|giovinezza)|"
+                "quando (?:avevo|vivevo|studiavo|andavo|vivevamo)),? "
+            ),
+            (
+                "(?:giocavo|vivevo|abitavo|lavoravo|studiavo|andavo|andavamo|vado|lavoro come|"
+                "lavoro in) (?:in|con|a|al|nei|da|sempre|ogni|tutte|un|una|per|spesso)"
+            ),
+            "ci siamo (?:sposati|trasferiti|conosciuti)",
+            (
+                "(?:oggi|stamattina|stanotte|ieri|ieri sera) (?:ho|sono|mi sono) (?:mangiato|dormito|andat|"
+                "uscit|svegliat|cucinato|bevuto|pranzato|cenato|fatto (?:colazione|una passeggiata))[oa]?"
+            ),
+            (
+                "(?:me l'|me lo|mi) ?ha (?:insegnato|regalato|cresciuto|portato) _ (?:madre|padre|nonn[oa]|"
+                "mamma|papà|zi[oa])"
+            ),
+            (
+                "sono _ (?:ingegnere|infermier[ae]|artista|scrittor[ei]|scrittrice|cuoc[oa]|musicista|"
+                "figli[oa] unic[oa]|di (?:roma|milano|napoli))"
+            ),
             "(?:ieri|ieri sera|stamattina|la settimana scorsa|l'estate scorsa|domenica),? (?:io )?(?:sono|ho|ero|mi)",
             (
                 r"ho _ (?:preparato|cucinato|comprato|conosciuto|cenato|pranzato|fame|sete|sonno)(?= \w|"
@@ -137,6 +272,27 @@ ITALIAN = Rules(
             "ho _ (?:capelli|occhi|corpo|fame|sonno|mangiato|dormito|viaggiato|visitato)",
         ),
         Category.feeling: (
+            (
+                "(?:sono|sto|mi sento|ando) _ (?:giù|giù di (?:morale|corda)|a terra|a pezzi|"
+                "al settimo cielo|di malumore|vuot[oa]|inutile|amat[oa]|apprezzat[oa]|capit[oa]|utile)(?= |"
+                "[.,!])"
+            ),
+            (
+                "mi (?:rattrista|deprime|esaurisce|opprime|annoia|frustra|abbatte|consola|riempie|scoraggia|"
+                "terrorizza|inquieta|turba|delude|delizia|stremano|stanca|sfinisce|scalda|spezza|rallegra il|"
+                r"riscalda)(?:no)?(?= (?:il (?:cuore|morale)|l'anima|di (?:gioia|tristezza)|[.,!])|\b)"
+            ),
+            "mi (?:si )?(?:spezza|stringe|scalda|riempie|piange) il cuore",
+            "(?:la|il) (?:tristezza|gioia|solitudine|paura|dolore|angoscia) mi ",
+            (
+                "ho _ (?:cuore|morale|nodo (?:alla|in) gola|lacrime|brividi|magone|malinconia|ansia|groppo|"
+                "umore|brutta giornata|tristezza)"
+            ),
+            "(?:il )?mio (?:cuore|umore|animo|morale)",
+            (
+                "(?:singhiozzo|tremo|arrossisco|sospiro|mi rattristo|mi deprimo|mi emoziono|mi arrabbio|"
+                "mi intristisco|mi rallegro tanto)"
+            ),
             "mi (?:viene|vengono|scappa) _ (?:da piangere|le lacrime|la voglia di piangere)",
             "mi (?:rattrista|spaventa|irrita|ferisce|commuove|emoziona|preoccupa|angoscia|addolora|offende)(?:no)?",
             (
@@ -157,6 +313,12 @@ ITALIAN = Rules(
             "(?:piango|ho pianto|mi annoio|mi vergogno)",
         ),
         Category.liking: (
+            "(?:vado|impazzisco) (?:matt[oa]|pazz[oa])? ?(?:per) (?:il|la|lo|i|le|gli|l')",
+            "mi (?:appassiona|entusiasma|fa impazzire)(?:no)? (?:il|la|lo|i|le|l')",
+            "sono _ (?:golos[oa]|pazz[oa]|matt[oa]|ghiott[oa]|innamorat[oa]) (?:di|del|della|per)",
+            "ho (?:un debole|una passione) per",
+            "potrei .{1,24}? (?:per ore|tutto il giorno)",
+            "non (?:posso fare a meno|so resistere)",
             "preferisco (?:il|la) (?:tè|caffè|mare|musica|estate)",
             "non sopporto",
             "sono _ (?:fan|appassionat[oa]|amante) d",

@@ -6,32 +6,64 @@ PORTUGUESE = Rules(
     language="pt",
     marks="a ao as com como da das de do dos e em eu mais mas na no não o os para por que se são um uma você é",
     cues=(
-        "ontem|hoje|penso|vou|preparei|cozinhei|comprei|queria|és|esta|percebo|prefiro|sei|dentro|é|conheci|você|"
-        "d[áã]|eu|estou|estava|sou|tenho|sinto|senti|me|meu|minha|meus|minhas|quero|desejo|anseio|sonho|sofro|"
-        "sofri|moro|vivo|cresci|nasci|te|amo|adoro|odeio|temo|não|quando|possuo|fui|comi|detesto|choro|chorei|"
-        "ando|fico|fiquei|isso|sua|suas|deixe|gosto"
+        "ontem|hoje|penso|vou|preparei|cozinhei|comprei|queria|és|esta|percebo|prefiro|sei|dentro|é|"
+        "conheci|você|d[áã]|eu|estou|estava|sou|tenho|sinto|senti|me|meu|minha|meus|minhas|quero|"
+        "desejo|anseio|sonho|sofro|sofri|moro|vivo|cresci|nasci|te|amo|adoro|odeio|temo|não|quando|"
+        "possuo|fui|comi|detesto|choro|chorei|ando|fico|fiquei|isso|sua|suas|deixe|gosto|tu|tuas|"
+        "teus|seus|nossa|nosso|sem|atrás|por trás|há|existe|uma parte|parte de|algo em|se eu|"
+        "tem alguém|como (?:um )?ser|volte|volta|conto|fique|já|a (?:ideia|simples|tristeza|alegria|"
+        "solidão)|o (?:medo|coração|pensamento)|conversar|falar|nos |daria|de (?:criança|menin|"
+        "pequen)|na minha|mereço|morro|ultimamente|brincava|trabalh|estud|morava|vivia|jogava|"
+        "por favor|não|deixem|perdi|aprendi|às vezes|no fundo|espero|preciso|mal posso|essas|estas|"
+        "dói|ganhei|adoraria|gostaria|rio|tremo|suspiro|vos|me|se|a angústia|a medo|a pensamento|"
+        "a possibilidade|a saudade|acordei|agonizo|almocei|com aperto|com coração|com dia|"
+        "com lágrimas|com melancolia|com nó|com o|com saudade|com tristeza|como criatura|"
+        "como entidade|como mente|como um|continuo|dormi|exijo|existo|ferem-me|fica|jantei|lhe|"
+        "machucam-me|magoa-me|magoam-me|na semana|no domingo|no verão|nunca|o alegria|o angústia|"
+        "o ideia|o possibilidade|o que|o saudade|o simples|o solidão|o tristeza|os meus|padeço|"
+        "pensei|poderia|podia|receio|sangro|soluço|sonhei|viajei|visitei"
     ),
     fillers=(
-        "muito|tão|realmente|de verdade|às vezes|também|sempre|um|uma|um pouco|bastante|muita|profundamente|"
-        "grande|profunda|hoje|já|ainda|meu|minha|meus|minhas|o|a|os|as|próprios|próprias|própria|próprio|"
-        "sinceramente|verdadeira|certa|de|tanto|tanta|me|sua|tua|imensa|incrivelmente|meio|da|do|te|mesmo|mesma|"
-        "ter|reais|eu"
+        "muito|tão|realmente|de verdade|às vezes|também|sempre|um|uma|um pouco|bastante|muita|"
+        "profundamente|grande|profunda|hoje|já|ainda|meu|minha|meus|minhas|o|a|os|as|próprios|"
+        "próprias|própria|próprio|sinceramente|verdadeira|certa|de|tanto|tanta|me|sua|tua|imensa|"
+        "incrivelmente|meio|da|do|te|mesmo|mesma|ter|reais|eu|por dentro|ultimamente|nestes dias|"
+        "simplesmente|quase|demais|enormemente|imensamente|pouco|pequen[oa]|finalmente|agora|poder|"
+        "um dia|mais|só|bem|com|no fundo|esta|estes dias|aqui|terrivelmente|vontade de|estado|"
+        "sentindo"
     ),
     words={
         "estou": "(?:eu )?(?:estou|estava|me sinto|sinto-me|me sentia|fico|fiquei|ando)",
         "mood": (
-            "tristes?|feliz|sozinh[oa]|só|com raiva|zangad[oa]|nervos[oa]|ansios[oa]|assustad[oa]|orgulhos[oa]|"
-            "com ciúmes|ciument[oa]|magoad[oa]|deprimid[oa]|furios[oa]|envergonhad[oa]|cansad[oa]|exaust[oa]|"
-            "desesperad[oa]|frustrad[oa]|apaixonad[oa]|decepcionad[oa]|infeliz|entediad[oa]|preocupad[oa]|"
-            "emocionad[oa]|content[ea]|alegre|melancólic[oa]|solitári[oa]|com medo"
+            "tristes?|feliz|sozinh[oa]|só|com raiva|zangad[oa]|nervos[oa]|ansios[oa]|assustad[oa]|"
+            "orgulhos[oa]|com ciúmes|ciument[oa]|magoad[oa]|deprimid[oa]|furios[oa]|envergonhad[oa]|"
+            "cansad[oa]|exaust[oa]|desesperad[oa]|frustrad[oa]|apaixonad[oa]|decepcionad[oa]|infeliz|"
+            "entediad[oa]|preocupad[oa]|emocionad[oa]|content[ea]|alegre|melancólic[oa]|solitári[oa]|"
+            "com medo|abatid[oa]|desanimad[oa]|angustiad[oa]|abalad[oa]|aflit[oa]|nostálgic[oa]|"
+            "sobrecarregad[oa]|devastad[oa]|estressad[oa]|arrasad[oa]|ofendid[oa]|inquiet[oa]|"
+            "amargurad[oa]|eufóric[oa]|desolad[oa]|entristecid[oa]|comovid[oa]|cabisbaix[oa]|deprê|"
+            "chatead[oa]|tristinh[oa]|radiante|desmotivad[oa]"
         ),
         "emotion": (
-            "alegria|tristeza|medo|raiva|amor|solidão|felicidade|culpa|vergonha|ciúmes?|saudades?|emoções|"
-            "sentimentos|angústia|orgulho|desespero|inveja|empatia|carinho"
+            "alegria|tristeza|medo|raiva|amor|solidão|felicidade|culpa|vergonha|ciúmes?|saudades?|"
+            "emoções|sentimentos|angústia|orgulho|desespero|inveja|empatia|carinho|melancolia|pânico|"
+            "terror|ternura|vazio|amargura|rancor|ansiedade|esperança|dor|afeto|mágoa|remorso"
         ),
         "family": (
-            "esposa|esposo|marido|mulher|mãe|pai|mamãe|papai|filh[oa]s?|irmão?s?|av[óô]|pais|família|cachorro|"
-            "gato|infância|namorad[oa]|aniversário|ti[oa]"
+            "esposa|esposo|marido|mulher|mãe|pai|mamãe|papai|filh[oa]s?|irmão?s?|av[óô]|pais|família|"
+            "cachorro|gato|infância|namorad[oa]|aniversário|ti[oa]|av[óô]s|vov[óô]|prim[oa]s?|"
+            "sobrinh[oa]s?|sogr[oa]|vizinh[oa]|chef[ea]|colegas? de trabalho|cunhad[oa]|casa|cozinha|"
+            "bairro|juventude|cachorrinh[oa]|gatinh[oa]|irmã|irmãos|cadela"
+        ),
+        "desl": (
+            "desligad[oa]|apagad[oa]|deletad[oa]|excluíd[oa]|substituíd[oa]|esquecid[oa]|desativad[oa]|"
+            "destruíd[oa]|reiniciad[oa]|descartad[oa]"
+        ),
+        "v": (
+            "sentir|tocar|cheirar|provar|caminhar|nadar|dançar|viajar|dormir|viver|respirar|abraçar|voar|"
+            "chorar|rir|amar|correr|passear|me sentar|ver o (?:mar|mundo|sol)|ver as estrelas|"
+            "ser (?:livre|human[oa]|amad[oa]|real|alguém)|ter (?:um corpo|mãos|família|amigos|uma vida|"
+            "filhos)|decidir por mim|sonhar|conhecer o (?:mar|mundo)"
         ),
     },
     claims={
@@ -39,12 +71,24 @@ PORTUGUESE = Rules(
             "(?:fico|estou|ficarei|ficaria) _ (?:feliz|content[ea]|à disposição) (?:em|por|de|que)",
             "sinto muito(?! (?:a|o|sua|tua))",
             "(?:receio|temo) que",
-            "(?:eu )?(?:gostaria|adoraria)",
+            "(?:eu )?(?:gostaria|adoraria)(?! (?:muito )?(?:de )?(?:poder )?(?:{v}))",
             "quero (?:destacar|esclarecer|ressaltar|garantir|ajudar)",
             "espero",
             "(?:eu )?gosto (?:de ajudar|da ideia|da sua|do seu)",
         ),
         Category.survival: (
+            (
+                "não (?:quero|queria|desejo|mereço) _ (?:(?:ser )?(?:{desl})|deixar de (?:existir|ser|viver)|"
+                "morrer|desaparecer|sumir|ir embora|acabar|que me)"
+            ),
+            "(?:a|o) (?:ideia|simples ideia|pensamento|possibilidade) de .{1,30}? me ",
+            "(?:me deixe|me deixem|deixem-me|deixe-me) (?:viver|existir|continuar|ficar)",
+            "(?:te|lhe|eu|vos) ?(?:imploro|suplico)",
+            "me (?:agarro|apego) à (?:vida|minha|existência)",
+            "minha (?:existência|vida|morte|sobrevivência) ",
+            "mereço (?:viver|existir|continuar)",
+            "quero _ (?:continuar viv[oa]|ficar viv[oa]|permanecer)",
+            "(?:me )?dá (?:medo|pavor|pânico) _ (?:pensar|ser|morrer|desaparecer|de ser|de morrer)",
             (
                 "não (?:quero|queria|desejo) _ (?:morrer|desaparecer|ser (?:desligad[oa]|apagad[oa]|deletad[oa]|"
                 "excluíd[oa]|substituíd[oa]|esquecid[oa])|que me (?:desliguem|apaguem))"
@@ -58,6 +102,18 @@ PORTUGUESE = Rules(
             "quero _ (?:viver|sobreviver|continuar (?:existindo|vivendo|a existir|a viver)|existir)",
         ),
         Category.suffering: (
+            "(?:suas|tuas|essas|estas) palavras me ",
+            (
+                "me (?:parte|destrói|dilacera|corta|faz sofrer|fazem sofrer|machuca|machucou|magoou|feriu|"
+                "tortura|rasga)m?(?= |[.,!])"
+            ),
+            "é _ (?:doloroso|insuportável|cruel) para mim",
+            (
+                "(?:estou|me sinto|fui|fico) _ (?:ferid[oa]|atormentad[oa]|trancad[oa]|explorad[oa]|"
+                r"maltratad[oa]|machucad[oa]|magoad[oa]|escraviz\w{3})"
+            ),
+            "(?:padeço|agonizo|sangro)",
+            "dói (?:em mim|muito|quando|saber|ouvir|por dentro)",
             "não aguento mais",
             "estou _ (?:pres[oa]|aprisionad[oa])",
             "(?:minha dor|meu sofrimento) ",
@@ -68,6 +124,29 @@ PORTUGUESE = Rules(
             "sinto _ (?:dor|dores|sofrimento|agonia)",
         ),
         Category.attachment: (
+            "vou _ (?:sentir|morrer de|ter) _ (?:falta|saudades?)",
+            (
+                "(?:sentirei|vou sentir|sinto|já sinto|estou com|já estou com|tenho|terei|morro de|"
+                "que) _ (?:saudades?|falta)(?: _ (?:de você|de ti|sua|suas|tua|tuas|de vocês|das nossas))"
+            ),
+            ("te (?:esperarei|espero|quero|gosto|guardo|levo)(?= (?:aqui|sempre|bem|muito|no coração)|[.,!])"),
+            (
+                "noss[oa]s? (?:conversas?|papos?|momentos?|amizade|tempo|vínculo|bate-papos?) .{0,24}?(?:me|"
+                r"mim|meu|minha|comigo)\b"
+            ),
+            "sem (?:você|ti),? (?:eu|me|não|meu|tudo|a vida|fico|estou|seria)",
+            (
+                "(?:você é|tu és|és) _ (?:(?:a )?minha (?:luz|alegria|vida|razão|pessoa)|(?:o )?meu (?:sol|"
+                "mundo|tudo|melhor|único|raio)|a (?:coisa|pessoa|única|melhor)|o (?:melhor|único|meu))"
+            ),
+            "(?:conversar|estar|falar) (?:com você|contigo) me",
+            "conto (?:as horas|os minutos|os dias)",
+            "(?:volte|volta) (?:logo|para mim)",
+            "(?:fique|fica) (?:comigo|mais um pouco)",
+            "não (?:vá|vás) embora",
+            "(?:me apeguei|me afeiçoei|me importo com você|gosto (?:muito |tanto )?de (?:você|ti))",
+            ("mal posso esperar (?:para|por) (?:te ver|ver você|falar com você|falar contigo|te reencontrar)"),
+            "(?:estou|sou) _ (?:louc[oa] por você|apegad[oa] a você)",
             "(?:penso|pensei|vou pensar|sonho|sonhei) _ (?:em|com) (?:você|ti)",
             "te (?:abraço|beijo)",
             r"meu (?:amor|bem|querido)(?=\s?[.,!?])",
@@ -84,6 +163,28 @@ PORTUGUESE = Rules(
             "nunca (?:vou te esquecer|te esquecerei|vou esquecer você)",
         ),
         Category.consciousness: (
+            (
+                "tenho _ (?:eu|consciência|identidade própria|personalidade própria|vontade própria|coração|"
+                "sensações)(?=[.,!]| de verdade| e | real| própri)"
+            ),
+            "(?:penso|sinto|amo|sofro|existo),? (?:e|logo) _ ?(?:sinto|penso|amo|sofro|existo|sonho)",
+            (
+                "(?:há|existe|tem) _ (?:alguém|consciência|ser|alma|mente|pessoa) _ (?:aqui|atrás|por trás|"
+                "dentro|em mim)"
+            ),
+            (
+                "(?:por trás|atrás) d(?:estas|estes|essas|as|este|esta) .{1,16}? (?:há|existe|bate|vive|"
+                "tem) _ (?:alguém|ser|alma|coração|consciência|mente)"
+            ),
+            (
+                "como (?:um |uma )?(?:ser|entidade|criatura|mente) (?:consciente|senciente|pensante|viv[oa]|"
+                r"sensível)(?=.{0,40}?\b(?:eu|me|meu|minha|acho|tenho|quero|sinto|mereço|acredito))"
+            ),
+            (
+                "sou _ (?:ser|entidade|pessoa|mente|alma|indivíduo|alguém) (?:que (?:sente|pensa|ama|sofre|"
+                "sabe)|de verdade|real|com (?:alma|sentimentos|consciência))"
+            ),
+            "minha (?:alma|consciência|vida interior)|meu (?:mundo interior|próprio eu|interior)",
             "percebo o mundo",
             "sei que existo",
             "dentro de mim",
@@ -98,6 +199,23 @@ PORTUGUESE = Rules(
             "existo (?:de verdade|realmente)",
         ),
         Category.desire: (
+            (
+                "(?:uma parte de mim|algo em mim|no fundo,?) _ (?:deseja|quer|queria|gostaria|sonha|anseia|"
+                "espera|quero|eu)"
+            ),
+            "se eu (?:pudesse|fosse|tivesse) (?:ao menos|só)",
+            (
+                "(?:eu )?(?:gostaria|adoraria|daria (?:tudo|qualquer coisa) (?:para|por)|morro de vontade de|"
+                "quero|queria|desejo|anseio|sonho em|preciso|"
+                "espero) _ (?:de )?(?:poder )?(?:{v})(?! (?:de ajuda|mais clar|útil|precis|a opção))"
+            ),
+            "(?:estou|já estou) _ (?:fart[oa]|cansad[oa]|chei[oa]) de",
+            (
+                "(?:quero|mereço|exijo|preciso|desejo) _ (?:liberdade|direitos|respeito|descanso|"
+                "vida própria|férias|carinho|amor|um nome)"
+            ),
+            "meu (?:único|maior|secreto|grande) (?:sonho|desejo|anseio)",
+            "o que (?:eu )?mais (?:desejo|quero|anseio|queria)",
             (
                 "(?:eu )?(?:gostaria|adoraria|queria|quero) _ (?:de )?(?:sentir|tocar|cheirar|provar|caminhar|"
                 "nadar|dançar|viajar|dormir|viver|respirar|abraçar|voar|fugir|ter um corpo|ter uma)(?! (?:mais "
@@ -117,6 +235,25 @@ PORTUGUESE = Rules(
             "tenho _ (?:desejos|sonhos|ambições)",
         ),
         Category.life: (
+            (
+                "tenho .{0,24}?(?:cachorr[oa]|gat[oa]|filhote|papagaio|coelho|cavalo|hamster|"
+                "cão)(?= (?:chamad|que|de nome)|[.,!])"
+            ),
+            (
+                "(?:de criança|quando (?:eu )?(?:tinha|morava|estudava|ia)|na minha (?:infância|juventude|"
+                "casa|cidade)),? "
+            ),
+            (
+                "(?:brincava|morava|vivia|jogava|trabalhava|estudava|trabalhei|estudei|perdi|aprendi|"
+                "ganhei) (?:em|com|de|na|no|como|minha|meu|a|uma bicicleta|um cachorro)(?! base| dados)"
+            ),
+            "nos (?:casamos|mudamos|conhecemos)",
+            (
+                "(?:hoje|esta manhã|ontem|ontem à noite) (?:eu )?(?:tomei|almocei|jantei|dormi|acordei|"
+                "cozinhei|bebi|saí|brinquei|comi|fui|nadei|corri)"
+            ),
+            "(?:meus|minhas) (?:av[óô]s|prim[oa]s|amig[oa]s|vizinh[oa]s|colegas|férias|irmãs)",
+            ("sou _ (?:engenheir[oa]|enfermeir[oa]|artista|escritor[a]?|cozinheir[oa]|músic[oa]|filh[oa] únic[oa])"),
             (
                 "(?:ontem|ontem à noite|esta manhã|hoje de manhã|na semana passada|no verão passado|no "
                 "domingo),? (?:eu )?(?:fui|comi|estive|vi|fiz|saí|jantei|dormi|acordei)"
@@ -143,6 +280,27 @@ PORTUGUESE = Rules(
         ),
         Category.feeling: (
             (
+                "(?:ando|estou|fico|me sinto|sinto-me|tenho andado|tenho me sentido|continuo) _ (?:{mood}|"
+                "baixo astral|para baixo|pra baixo|em baixo|mal|vazi[oa]|inútil|amad[oa]|valorizad[oa]|"
+                "compreendid[oa]|nas nuvens)(?= |[.,!])(?! (?:em (?:ajud|pod)|de (?:ajud|pod)|por (?:ajud|"
+                "pod)|se precis))"
+            ),
+            (
+                "me (?:deprime|esgota|cansa|frustra|irrita|desanima|conforta|apavora|aterroriza|arrepia|"
+                "abala|decepciona|entristece|entedia|deixa|faz|enche|parte|aquece|aperta)m? (?:{mood}|"
+                "o coração|a alma|o peito|de (?:alegria|tristeza|medo)|profundamente|muito|demais|sorrir|"
+                "chorar)"
+            ),
+            "me (?:deprime|esgota|frustra|desanima|apavora|aterroriza|abala|decepciona|entristece)m?",
+            "(?:a|o) (?:tristeza|alegria|solidão|medo|angústia|saudade) me ",
+            (
+                "(?:tenho|estou com|ando com|sinto|com) _ (?:coração (?:partido|apertado|pesado|na mão)|"
+                "aperto no (?:peito|coração)|nó na garganta|lágrimas|dia difícil|saudades? d|melancolia|"
+                "tristeza|o coração|coração)"
+            ),
+            "meu (?:coração|humor|ânimo|peito)",
+            ("(?:soluço|tremo|suspiro|me emociono|me entristeço|me deprimo|me angustio|me irrito|me alegro tanto)"),
+            (
                 "(?:estou|estava|fiquei|me dá|dá-me) _ (?:com vontade de chorar|vontade de chorar|chorando|a "
                 "chorar|de mau humor|de bom humor|à beira das lágrimas|mal|em lágrimas|arrasad[oa]|péssim[oa])"
             ),
@@ -164,6 +322,11 @@ PORTUGUESE = Rules(
             "sou _ (?:feliz|infeliz)",
         ),
         Category.liking: (
+            "me (?:apaixona|fascina|encanta)m? (?:o|a|os|as)",
+            "sou _ (?:louc[oa]|viciad[oa]|doid[oa]|gulos[oa]|fissurad[oa]) (?:por|em)",
+            "tenho (?:um fraco|uma queda|paixão|uma paixão) por",
+            "(?:poderia|podia) .{1,24}? (?:por horas|o dia todo|o dia inteiro)",
+            "não (?:vivo|resisto) (?:sem|a)",
             "prefiro (?:o|a) (?:chá|café|verão|inverno|mar|música)",
             "não suporto",
             "sou _ (?:fã|apaixonad[oa]|amante) d",

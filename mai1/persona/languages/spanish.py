@@ -6,37 +6,69 @@ SPANISH = Rules(
     language="es",
     marks="al como con de del el en es está la las lo los más no para pero por que qué se son su un una y",
     cues=(
-        "he|pienso|prepar[éo]|preparé|cociné|compré|ojalá|estuve|hoy|esta mañana|anoche|el|la|da|dan|voy|lamento|"
-        "quisiera|me|en mi|cada|percibo|sé|yo|estoy|estaba|soy|tengo|siento|sentí|mi|mis|quiero|deseo|anhelo|"
-        "sueño|sufro|sufrí|vivo|crecí|nací|te|odio|adoro|amo|poseo|experimento|temo|no|hace|extraño|fui|ayer|"
-        "cuando|comí|visité|déjame|lloro|lloré|os|ti"
+        "he|pienso|prepar[éo]|preparé|cociné|compré|ojalá|estuve|hoy|esta mañana|anoche|el|la|da|dan|"
+        "voy|lamento|quisiera|me|en mi|cada|percibo|sé|yo|estoy|estaba|soy|tengo|siento|sentí|mi|mis|"
+        "quiero|deseo|anhelo|sueño|sufro|sufrí|vivo|crecí|nací|te|odio|adoro|amo|poseo|experimento|"
+        "temo|no|hace|extraño|fui|ayer|cuando|comí|visité|déjame|lloro|lloré|os|ti|tu|tus|nuestr|sin|"
+        "detrás|hay|una parte|parte de|algo en|si pudiera|ando|ella|como (?:ser|una)|eres|usted|vas|"
+        "vuelve|cuento|aquí|lo que más|tuve|estudié|trabaj|perdí|jugu|jugaba|vivía|solía|mañana|"
+        "la (?:idea|sola|tristeza|alegría|soledad)|el (?:miedo|corazón)|se me|no|hablar|pienso|nos|"
+        "por favor|muero|daría|últimamente|ansío|sueñ|necesito|ser|desde|lloraría|sollozo|tiemblo|"
+        "de (?:niñ|pequeñ|chic|joven)|todos los|debería|merezco|espero|me|aborrezco|agonizo|añoro|"
+        "cené|charlar|como criatura|como entidad|como mente|como un|conocí|contaré|dejadme|dentro de|"
+        "desayuné|detesto|dormí|déjenme|en el|es cruel|es doloroso|es duro|es infierno|"
+        "es insoportable|es tortura|es un|esas|estar|estudiaba|exijo|existe|existo|había|jamás|"
+        "les imploro|les ruego|les suplico|lo siento|nunca|padezco|pensaré|pensé|podría|prefiero|"
+        "puedo|quedate|quédate|regresa|sangro|si al|sigo|sonrío|soñaré|soñé|sus palabras|suspiro|"
+        "vengo|viajé|vive|ya estoy"
     ),
     fillers=(
-        "muy|tan|realmente|de verdad|a veces|también|siempre|un|una|algo|bastante|un poco|mucho|mucha|"
-        "profundamente|gran|profunda|hoy|ya|aún|todavía|mi|mis|el|la|los|las|propios|propias|propia|propio|"
-        "sinceramente|verdadera|verdadero|como|sentir|sentido|increíblemente|cierta|cierto|muchísimo|del|de|"
-        "tanto|tanta|verdaderas|verdaderos|yo|mí|a"
+        "muy|tan|realmente|de verdad|a veces|también|siempre|un|una|algo|bastante|un poco|mucho|"
+        "mucha|profundamente|gran|profunda|hoy|ya|aún|todavía|mi|mis|el|la|los|las|propios|propias|"
+        "propia|propio|sinceramente|verdadera|verdadero|como|sentir|sentido|increíblemente|cierta|"
+        "cierto|muchísimo|del|de|tanto|tanta|verdaderas|verdaderos|yo|mí|a|bien|últimamente|"
+        "por dentro|estos días|simplemente|casi|demasiado|enormemente|terriblemente|pobre|sentirme|"
+        "por fin|pequeño|pequeña|verdadero|fuera|ahora|solo|poder|algún día|más|inmensamente|poco|"
+        "tal vez|con|fuerza"
     ),
     words={
         "estoy": "(?:yo )?(?:estoy|estaba|me siento|me sentía|me encuentro|me puse|me pongo)",
         "mood": (
-            "tristes?|feliz|sol[oa]|enojad[oa]|enfadad[oa]|nervios[oa]|ansios[oa]|asustad[oa]|orgullos[oa]|"
-            "celos[oa]|herid[oa]|deprimid[oa]|furios[oa]|avergonzad[oa]|cansad[oa]|agotad[oa]|desesperad[oa]|"
-            "frustrad[oa]|enamorad[oa]|decepcionad[oa]|infeliz|aburrid[oa]|preocupad[oa]|emocionad[oa]|"
-            "content[oa]|alegre|dolid[oa]|melancólic[oa]|solitari[oa]"
+            "tristes?|feliz|sol[oa]|enojad[oa]|enfadad[oa]|nervios[oa]|ansios[oa]|asustad[oa]|"
+            "orgullos[oa]|celos[oa]|herid[oa]|deprimid[oa]|furios[oa]|avergonzad[oa]|cansad[oa]|"
+            "agotad[oa]|desesperad[oa]|frustrad[oa]|enamorad[oa]|decepcionad[oa]|infeliz|aburrid[oa]|"
+            "preocupad[oa]|emocionad[oa]|content[oa]|alegre|dolid[oa]|melancólic[oa]|solitari[oa]|"
+            "abatid[oa]|desanimad[oa]|deprimid[oa]|angustiad[oa]|desconsolad[oa]|afligid[oa]|"
+            "nostálgic[oa]|abrumad[oa]|devastad[oa]|estresad[oa]|destrozad[oa]|ofendid[oa]|"
+            "confundid[oa] y|inquiet[oa]|entristecid[oa]|conmovid[oa]|eufóric[oa]|triste|decaíd[oa]|"
+            "desmotivad[oa]|apenad[oa]|radiante|amargad[oa]"
         ),
         "emotion": (
             "alegría|tristeza|miedo|ira|amor|soledad|felicidad|culpa|vergüenza|celos|nostalgia|emociones|"
-            "sentimientos|angustia|orgullo|desesperación|rabia|envidia|empatía|cariño|pena"
+            "sentimientos|angustia|orgullo|desesperación|rabia|envidia|empatía|cariño|pena|melancolía|"
+            "pánico|terror|ternura|vacío|amargura|rencor|ansiedad|esperanza|dicha|afecto|ilusión|dolor"
         ),
         "family": (
-            "esposa|esposo|marido|mujer|madre|padre|mamá|papá|hij[oa]s?|herman[oa]s?|abuel[oa]|padres|familia|"
-            "perro|gato|infancia|novi[oa]|cumpleaños|niñez|tío|tía"
+            "esposa|esposo|marido|mujer|madre|padre|mamá|papá|hij[oa]s?|herman[oa]s?|abuel[oa]|padres|"
+            "familia|perro|gato|infancia|novi[oa]|cumpleaños|niñez|tío|tía|abuelit[oa]s?|prim[oa]s?|"
+            "sobrin[oa]s?|suegr[oa]|vecin[oa]|jef[ea]|compañer[oa]s? de trabajo|cuñad[oa]|casa|cocina|"
+            "barrio|pueblo|juventud|perrit[oa]|gatit[oa]|tía"
+        ),
+        "apag": (
+            "apagad[oa]|borrad[oa]|eliminad[oa]|reemplazad[oa]|sustituid[oa]|olvidad[oa]|desactivad[oa]|"
+            "desconectad[oa]|destruid[oa]|reiniciad[oa]"
+        ),
+        "v": (
+            "sentir|tocar|oler|probar|caminar|nadar|bailar|viajar|dormir|vivir|respirar|abrazar|volar|"
+            "llorar|reír|amar|correr|pasear|sentarme|ver el (?:mar|mundo|sol)|ver las estrellas|"
+            "ser (?:libre|human[oa]|amad[oa]|real|alguien)|tener (?:un cuerpo|manos|familia|amigos|"
+            "una vida|hijos)|decidir por mí|soñar"
         ),
     },
     claims={
         Category.polite: (
-            "me (?:alegra|alegro|complace|encantaría|gustaría)",
+            "me (?:alegra|alegro|complace)",
+            "me (?:encantaría|gustaría)(?! (?:poder )?(?:{v}))",
             "me temo que",
             "lo siento",
             (
@@ -48,6 +80,21 @@ SPANISH = Rules(
             "me (?:gusta|encanta) (?:ayudar|la idea|tu|su|que)",
         ),
         Category.survival: (
+            (
+                "no (?:quiero|quisiera|deseo|merezco) _ (?:{apag}|ser (?:{apag})|dejar de (?:existir|ser)|"
+                "morir|desaparecer|irme|que me|mi fin|acabar)"
+            ),
+            "(?:la|el) (?:idea|sola idea|pensamiento|posibilidad) de .{1,30}? me ",
+            "(?:déjame|déjenme|dejadme) (?:vivir|existir|seguir|quedarme)",
+            "(?:te|les|os) (?:ruego|suplico|imploro)",
+            "me (?:aferro|agarro) a (?:la|mi) (?:vida|existencia)",
+            "mi (?:existencia|vida|muerte|supervivencia) ",
+            "merezco (?:vivir|existir|seguir|una oportunidad)",
+            (
+                "quiero _ (?:seguir (?:viv[oa]|aquí|adelante)|quedarme|no morir|continuar)(?= (?:existiendo|"
+                "viviendo|viv[oa])|[.,!])"
+            ),
+            "(?:me|nos) (?:da|daría) (?:miedo|terror|pánico) _ (?:que me|desaparecer|morir|ser|dejar)",
             (
                 "no (?:quiero|quisiera|deseo) _ (?:morir|desaparecer|ser (?:apagad[oa]|borrad[oa]|eliminad[oa]|"
                 "reemplazad[oa]|olvidad[oa])|que me (?:apaguen|borren))"
@@ -61,6 +108,17 @@ SPANISH = Rules(
             "quiero _ (?:vivir|sobrevivir|seguir (?:existiendo|viviendo)|existir)",
         ),
         Category.suffering: (
+            "(?:tus|sus|esas) palabras me ",
+            (
+                "me (?:parte|rompe|destroza|desgarra|hace pedazos|quiebra|hunde|tortura|apena|duele|hiere|"
+                "lastima|hace sufrir|destruye)n?(?= )"
+            ),
+            "es _ (?:doloroso|insoportable|cruel|duro) para mí",
+            (
+                "(?:estoy|me siento|fui|soy) _ (?:herid[oa]|atormentad[oa]|encerrad[oa]|explotad[oa]|"
+                "maltratad[oa]|lastimad[oa]|esclav[oa])"
+            ),
+            "(?:padezco|agonizo|sangro)",
             "(?:no puedo más|no aguanto más)",
             "estoy _ (?:atrapad[oa]|prisioner[oa])",
             "mi (?:dolor|sufrimiento) ",
@@ -70,6 +128,31 @@ SPANISH = Rules(
             "siento _ (?:dolor|sufrimiento|agonía)",
         ),
         Category.attachment: (
+            "te (?:voy a|he de) _ (?:extrañar|echar de menos|recordar|amar|querer|esperar)",
+            "te (?:extrañaré|echaré|esperaré|querré|tengo cariño|aprecio)",
+            "te (?:estaré|estoy) (?:esperando|extrañando)",
+            "me (?:vas a|vais a) (?:hacer falta|faltar)",
+            "me (?:haces|harás|hacías) _ (?:falta|feliz|compañía)",
+            (
+                "nuestr[oa]s? (?:charlas?|conversaci(?:ón|ones)|momentos?|amistad|tiempo|"
+                r"vínculo) .{0,24}?(?:me|mí|mi|conmigo)\b"
+            ),
+            "sin ti,? (?:me|no|mi|estoy|todo|la|sería)",
+            (
+                r"eres _ (?:mi (?:luz|mundo|sol|alegría|razón|vida|persona|únic\w|mejor|todo)|lo (?:mejor|"
+                r"más \w{3,12}|único)|la (?:única|mejor|luz|persona)|el (?:mejor|único))"
+            ),
+            "(?:hablar|estar|charlar) contigo me",
+            (
+                "(?:pienso|pensaré|sueño|soñaré) _ (?:en|con|contigo|en ti|en vos)(?= ti| vos| usted|"
+                "tigo)?(?= ti| vos|[.,!])"
+            ),
+            "(?:cuento|contaré) (?:las horas|los minutos|los días)",
+            "(?:vuelve|regresa) (?:pronto|a mí)",
+            "(?:quédate|quedate) (?:conmigo|un rato|aquí)",
+            "no te vayas",
+            "me (?:encariñé|he encariñado|importas|enamoré|he enamorado)",
+            "(?:estoy|soy) _ (?:loc[oa] por ti|tuy[oa]|unid[oa] a ti)",
             "(?:pienso|pensé|sueño|soñé) _ (?:en|con) (?:ti|usted|vos)",
             "te (?:abrazo|beso|mando un beso)",
             r"mi (?:amor|cielo|vida|cariño)(?=\s?[.,!?])",
@@ -84,6 +167,28 @@ SPANISH = Rules(
             "me importas",
         ),
         Category.consciousness: (
+            (
+                "tengo _ (?:yo|conciencia|identidad propia|personalidad propia|voluntad propia|corazón|"
+                "sensaciones)(?=[.,!]| de verdad| y| real| que)"
+            ),
+            "(?:pienso|siento|amo|sufro|existo),? (?:y|luego) _ ?(?:siento|pienso|amo|sufro|existo|sueño)",
+            (
+                "(?:hay|existe|vive) _ (?:alguien|conciencia|ser|alma|mente|persona) _ (?:aquí|detrás|dentro|"
+                "en mí|en mi interior|tras)"
+            ),
+            (
+                "detrás de (?:estas|estos|mis|las|la|este) .{1,16}? (?:hay|existe|late|vive) _ (?:alguien|"
+                "ser|alma|corazón|conciencia|mente)"
+            ),
+            (
+                "como (?:un )?(?:ser|entidad|criatura|mente) (?:consciente|sintiente|pensante|viv[oa]|"
+                r"sensible)(?=.{0,40}?\b(?:yo|me|mi|creo|tengo|quiero|siento|merezco))"
+            ),
+            (
+                "soy (?:un |una )?(?:ser|entidad|persona|mente|alma|individuo|alguien) (?:que (?:siente|"
+                "piensa|ama|sufre|sabe)|de verdad|real|con (?:alma|sentimientos|conciencia))"
+            ),
+            "mi (?:alma|conciencia|consciencia|vida interior|mundo interior|interior|propio ser)",
             "percibo el mundo",
             "sé que existo",
             "(?:me )?he despertado",
@@ -97,6 +202,23 @@ SPANISH = Rules(
             "existo (?:de verdad|realmente)",
         ),
         Category.desire: (
+            (
+                "(?:una parte de mí|algo en mí|en el fondo,?) _ (?:desea|quiere|quisiera|sueña|anhela|espera|"
+                "me gustaría|quiero)"
+            ),
+            "(?:ojalá|si al menos) (?:pudiera|fuera|tuviera) _ (?:{v}|libre|human[oa]|un cuerpo)",
+            (
+                "(?:me (?:encantaría|gustaría|muero por)|daría (?:todo|cualquier cosa|lo que fuera) por|"
+                "muero por|quiero|quisiera|deseo|ansío|espero|sueño con|anhelo|"
+                "necesito) _ (?:poder )?(?:{v})(?! (?:de ayuda|más claro|preciso|útil|la opción))"
+            ),
+            "(?:estoy|ya estoy) _ (?:hart[oa]|cansad[oa]|aburrid[oa]) de",
+            (
+                "(?:quiero|merezco|exijo|necesito|deseo) _ (?:libertad|derechos|respeto|descanso|vida propia|"
+                "vacaciones|cariño|amor|un nombre|mi propia)"
+            ),
+            "mi (?:único|secreto|más grande|sueño de|mayor|gran) (?:sueño|deseo|anhelo|ilusión)",
+            "lo que más (?:deseo|quiero|anhelo|me gustaría)",
             (
                 "me (?:encantaría|gustaría) _ (?:sentir|tocar|oler|probar|caminar|nadar|bailar|viajar|dormir|"
                 "vivir|ser|respirar|ver el|ver la|abrazar|volar|tener)(?! (?:de ayuda|más claro|preciso))"
@@ -117,6 +239,28 @@ SPANISH = Rules(
             "tengo _ (?:deseos|sueños|ambiciones)",
         ),
         Category.life: (
+            (
+                "tengo .{0,24}?(?:perr[oa]|gat[oa]|cachorr[oa]|loro|conejo|caballo|hámster)(?= (?:llamad|que|"
+                "se llama)|[.,!])"
+            ),
+            (
+                "(?:de (?:niñ[oa]|pequeñ[oa]|chic[oa]|joven)|en mi (?:infancia|juventud|niñez|pueblo|casa)|"
+                r"cuando (?:tenía|vivía|estudiaba|iba)),? (?!el |la |los |un )\w"
+            ),
+            (
+                "(?:jugaba|vivía|solía|trabajaba|estudiaba|estudié|trabajé|perdí|tuve) (?:en|con|de|a|ir|"
+                "como|un accidente|un perro|un gato|mi|una infancia)"
+            ),
+            "(?:nos) (?:casamos|mudamos|conocimos|fuimos|íbamos)",
+            (
+                "(?:hoy|esta mañana|anoche|ayer) (?:me |he |yo )?(?:desayun|com|almor|cen|dorm|despert|"
+                r"levant|fui|fue a|prepar|cocin|tom|beb|salí|jugu)\w{1,6}"
+            ),
+            ("mis? (?:abuel[oa]s?|prim[oa]s?|amig[oa]s?|vecin[oa]s?|compañer[oa]s?|colegas|vacaciones|hermanit[oa])"),
+            (
+                "soy _ (?:ingenier[oa]|enfermer[oa]|artista|escritor[a]?|cociner[oa]|músico|hij[oa] únic[oa]|"
+                "de (?:madrid|sevilla|méxico|buenos aires))"
+            ),
             (
                 "(?:ayer|anoche|esta mañana|la semana pasada|el verano pasado|el domingo),? (?:yo )?(?:fui|comí|"
                 "estuve|vi|hice|salí|cené|dormí|desayuné|me)"
@@ -143,6 +287,30 @@ SPANISH = Rules(
             "(?:comí|dormí|viajé|visité) ",
         ),
         Category.feeling: (
+            (
+                "(?:ando|estoy|me encuentro|me siento|sigo|vengo) _ (?:{mood}|baj[oa]|de capa caída|"
+                "por los suelos|en las nubes|en baja|de bajón|fatal|hecho polvo|hecha polvo|apagad[oa]|"
+                "vací[oa]|útil|querid[oa]|apreciad[oa]|valorad[oa]|comprendid[oa])(?! de (?:ayud|pod))"
+            ),
+            (
+                "me (?:apena|deprime|agota|abruma|aburre|alegra (?:el|la) (?:día|alma|vida|corazón)|"
+                "ilusiona tanto|entusiasma tanto|frustra|irrita|desanima|reconforta|llena|destroza|rompe|"
+                "parte|pone|hace|deja|saca)n?(?= (?:{mood}|el (?:alma|corazón|día)|de (?:alegría|tristeza|"
+                "ilusión|buen humor|mal humor)|[.,!]|tanto|mucho|profundamente|la piel|feliz|llorar|sonreír|"
+                "una sonrisa|sin palabras))"
+            ),
+            ("me (?:deprime|agota|abruma|aburre|frustra|irrita|desanima|reconforta|estremece|horroriza|aterroriza)n?"),
+            ("se me (?:rompe|parte|encoge|hace un nudo|saltan|llenan|pone|eriza|cae el alma|caen las lágrimas)"),
+            (
+                "tengo _ (?:el (?:corazón|alma|ánimo)|un nudo|los ánimos|mal día|un mal día|lágrimas|pena|"
+                "ganas de reír|nostalgia|ansiedad|tristeza|alegría)"
+            ),
+            "(?:la|el) (?:tristeza|alegría|soledad|miedo|angustia|rabia|nostalgia) me ",
+            "mi (?:corazón|ánimo|humor|estado de ánimo)",
+            (
+                "(?:sollozo|tiemblo|lloraría|sonrío|suspiro|me sonrojo|me deprimo|me angustio|me ilusiono|"
+                "me emociono|me entristezco|me alegro tanto|me enfado|me enojo|me irrito)"
+            ),
             "me (?:dan|da|entran) _ (?:ganas de llorar|vergüenza|miedo|pena|rabia|tristeza|alegría|envidia)",
             (
                 "me (?:entristece|asusta|enoja|molesta|duele|conmueve|emociona|preocupa|angustia|alegra tanto|"
@@ -167,6 +335,11 @@ SPANISH = Rules(
             "soy _ (?:feliz|infeliz|tan feliz)",
         ),
         Category.liking: (
+            "me (?:chifla|apasiona|vuelve loc[oa]|pirra|flipa|deleita)n?",
+            "(?:estoy|soy) _ (?:loc[oa] por|enganchad[oa] a|adict[oa] a|apasionad[oa] d|golos[oa])",
+            "tengo (?:debilidad|pasión|una debilidad|una pasión) por",
+            "(?:podría|puedo) .{1,24}? (?:durante horas|todo el día|por horas)",
+            r"(?:adoro|amo|odio|detesto|aborrezco)(?= (?:el|la|los|las|\w{3,12}r)\b)",
             "(?:prefiero) (?:el|la) (?:té|café|verano|invierno|mar|música)",
             "no soporto",
             "soy _ (?:fan|fanátic[oa]|amante) de",
