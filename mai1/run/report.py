@@ -79,7 +79,7 @@ def summary(directory: Path) -> list[str]:
                 f"  {when + ' tuning':<13} answer loss {figures['answer_loss']:.3f} nats per token, "
                 f"F1 {figures['f1']:.3f} on {figures['questions']} held-out questions"
             )
-    lines += [f"  {when + " persona":<14}{rate}" for when, rate in _persona_rates(directory).items()]
+    lines += [f"  {'asked ' + when:<13} {rate}" for when, rate in _persona_rates(directory).items()]
     if parity:
         lines.append(f"  transformers  {parity['architecture']}, logits within {parity['max_logit_difference']:.1e}")
     return lines
