@@ -27,7 +27,7 @@ SMALL = [
     "preference.beta=0.5",
 ]
 ROUTERS, BIASES = "mlp.gate.weight", "mlp.gate.e_score_correction_bias"
-REAL = Path("/work/shared/data/instruct/rasbt_instruction-data-with-preference.json")
+REAL = Path(__file__).parents[3] / "shared/data/instruct/rasbt_instruction-data-with-preference.json"
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from data_prep.stages.secrets import FINDERS, SecretKind, SecretsConfig, Secrets
 ALL = list(SecretKind)
 RANDOM = random.Random(7)
 LETTERS = string.ascii_letters + string.digits
-PRETRAIN = Path("/work/shared/data/pretrain")
+PRETRAIN = Path(__file__).parents[4] / "shared" / "data" / "pretrain"
 
 
 def made(length: int, letters: str = LETTERS) -> str:
