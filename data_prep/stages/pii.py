@@ -4,15 +4,15 @@ What is found and what is left alone stands in `pii_email.py`, `pii_numbers.py` 
 postal addresses, spelt-out addresses (`a at b dot org`), and national numbers other than those named there.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 
 from data_prep.document import Document, Outcome
 from data_prep.stages.pii_email import find_emails
 from data_prep.stages.pii_network import find_ips
 from data_prep.stages.pii_numbers import find_cards, find_ibans, find_phones
+from data_prep.stages.replacement import Find, finds_in, with_placeholders
 
 
 class PiiKind(Enum):
@@ -80,31 +80,12 @@ class PiiStage:
         return [self._replace(document) for document in documents]
 
     def _replace(self, document: Document) -> Document:
-        pieces, end = [], 0
-        counts = Counter(document.edits)
-        for find in finds_of(document.text, self.config.kinds):
-            pieces += [document.text[end : find.start], getattr(self.config, find.kind.value)]
-            end = find.end
-            counts[f"pii.{find.kind.value}"] += 1
-        if not pieces:
-            return document
-        return replace(document, text="".join([*pieces, document.text[end:]]), edits=dict(counts))
+        finds = finds_of(document.text, self.config.kinds)
+        return with_placeholders(
+            document, finds, placeholder_of=lambda kind: getattr(self.config, kind.value), family="pii"
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class Find:
-    """Personal data at text[start:end]."""
-
-    start: int
-    end: int
-    kind: PiiKind
-
-
-def finds_of(text: str, kinds: list[PiiKind]) -> Iterator[Find]:
+def finds_of(text: str, kinds: list[PiiKind]) -> Iterator[Find[PiiKind]]:
     """All personal data of these kinds, in order and without overlaps."""
-    finds = [Find(start, end, kind) for kind in PiiKind if kind in kinds for start, end in FINDERS[kind](text)]
-    end = 0
-    for find in sorted(finds, key=lambda find: find.start):  # stable, so of two at one place the first kind stays first
-        if find.start >= end:
-            yield find
-            end = find.end
+    return finds_in(text, FINDERS, kinds)

@@ -3,12 +3,12 @@
 What is found and what is left alone stands in `secret_forms.py`. Not found are passwords in prose and short values.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 
 from data_prep.document import Document, Outcome
+from data_prep.stages.replacement import Find, finds_in, with_placeholders
 from data_prep.stages.secret_forms import (
     find_assigned,
     find_cloud_keys,
@@ -71,31 +71,10 @@ class SecretsStage:
         return [self._replace(document) for document in documents]
 
     def _replace(self, document: Document) -> Document:
-        pieces, end = [], 0
-        counts = Counter(document.edits)
-        for secret in secrets_of(document.text, self.config.kinds):
-            pieces += [document.text[end : secret.start], self.config.placeholder]
-            end = secret.end
-            counts[f"secrets.{secret.kind.value}"] += 1
-        if not pieces:
-            return document
-        return replace(document, text="".join([*pieces, document.text[end:]]), edits=dict(counts))
+        finds = secrets_of(document.text, self.config.kinds)
+        return with_placeholders(document, finds, placeholder_of=lambda _: self.config.placeholder, family="secrets")
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A secret at text[start:end]."""
-
-    start: int
-    end: int
-    kind: SecretKind
-
-
-def secrets_of(text: str, kinds: list[SecretKind]) -> Iterator[Secret]:
+def secrets_of(text: str, kinds: list[SecretKind]) -> Iterator[Find[SecretKind]]:
     """All secrets of these kinds, in order and without overlaps."""
-    found = [Secret(start, end, kind) for kind in SecretKind if kind in kinds for start, end in FINDERS[kind](text)]
-    end = 0
-    for secret in sorted(found, key=lambda each: each.start):
-        if secret.start >= end:
-            yield secret
-            end = secret.end
+    return finds_in(text, FINDERS, kinds)
