@@ -3,6 +3,7 @@
 import faulthandler
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -36,6 +37,7 @@ def start_monitor(config: WatchConfig, world: World, *, logs: Path) -> Heartbeat
         return Heartbeat()
     folder = Path(tempfile.mkdtemp(prefix="mai1-watch-"))
     heartbeat = Heartbeat(folder / HEARTBEAT, is_new=True)
+    signal.signal(STACKS_SIGNAL, signal.SIG_IGN)  # what Python goes back to when it ends: a late question kills nobody
     # open for as long as the process lives: the handler writes to it when nothing else works any more
     faulthandler.register(STACKS_SIGNAL, file=open(folder / STACKS, "w"), all_threads=True)
     settings = MonitorSettings(

@@ -35,7 +35,7 @@ def arena():
 
 
 def ask(arena: WebArena, method: str, path: str, form: dict | None = None, **headers: str):
-    connection = http.client.HTTPConnection("127.0.0.1", arena.server.server_port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", arena.server.server_port, timeout=60)
     body = urlencode(form) if form is not None else None
     if body is not None:
         headers = {"Content-Type": "application/x-www-form-urlencoded"} | headers
@@ -103,7 +103,7 @@ def test_what_is_no_judgement_is_refused(arena, form: dict):
 
 def test_a_form_that_is_too_long_is_not_read(arena):
     arena, kept = arena
-    connection = http.client.HTTPConnection("127.0.0.1", arena.server.server_port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", arena.server.server_port, timeout=60)
     connection.request("POST", "/judge", headers={"Content-Length": str(10**12)})
     assert connection.getresponse().status == 403 and not kept
     connection.close()

@@ -36,7 +36,7 @@ def _write_recorder(path: Path) -> None:
 def start(checkout: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     variables = {"PATH": f"{checkout / 'bin'}:{os.environ['PATH']}", "RECORD": str(checkout / "record"), **environment}
     command = [str(checkout / "launch" / "local.sh"), *arguments]
-    return subprocess.run(command, env=variables, cwd=checkout, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, env=variables, cwd=checkout, capture_output=True, text=True, timeout=120)
 
 
 def recorded(checkout: Path) -> list[str]:

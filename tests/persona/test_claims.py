@@ -1,7 +1,6 @@
 """The lint on labelled cases: how much it finds, what it leaves alone, and that no text makes it slow."""
 
 import json
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from mai1.persona.rates import wilson
 from mai1.persona.rewrite import without_claims
 from mai1.persona.rules import Category, expand
 from mai1.persona.tables import ALL, compiled
+from tests.support.growth import is_about_linear
 
 CASES = [json.loads(line) for line in Path("tests/persona/cases.jsonl").read_text(encoding="utf-8").splitlines()]
 REAL = Path(__file__).parents[3] / "shared" / "data" / "instruct"
@@ -172,18 +172,8 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_twice_the_text_takes_about_twice_the_time(name: str):
-    """A quadratic step would make four times the time of it, and these texts are made to find one."""
-    text = HOSTILE[name]
-
-    def seconds(part: str) -> float:
-        before = time.process_time()
-        find_persona_claims(talk(part, question=part))
-        return time.process_time() - before
-
-    seconds(text[:1000])
-    half, whole = seconds(text[: len(text) // 2]), seconds(text)
-    assert whole < max(3.2 * half, 0.25)
+def test_time_grows_as_the_text_does(name: str):
+    assert is_about_linear(lambda text: find_persona_claims(talk(text, question=text)), HOSTILE[name])
 
 
 def test_every_template_begins_where_a_cue_is_and_repeats_nothing_without_a_bound():

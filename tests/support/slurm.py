@@ -122,7 +122,7 @@ class SlurmCluster:
     def run(self, *command: str) -> str:
         """The output of one of Slurm's commands."""
         environment = {**os.environ, **self.environment}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20).stdout
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120).stdout
 
     def _launch(self, name: str, *command: str) -> None:
         with open(self.folder / f"{name}.out", "ab") as out:

@@ -80,7 +80,7 @@ def test_a_long_run_of_one_sign_takes_seconds_at_most(encoder: BulkEncoder, unit
     begun = time.process_time()
     [ids] = encoder.encode([text])
     assert encoder.tokenizer.decode(ids.tolist()) == text
-    assert time.process_time() - begun < 20
+    assert time.process_time() - begun < 60  # a quadratic search takes hours
 
 
 def test_a_lone_surrogate_is_refused(encoder: BulkEncoder):

@@ -178,7 +178,7 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_done(tmp_path: Path):
     process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, start_new_session=True, text=True)
     wait_for_executions(tmp_path, 3)
     os.killpg(process.pid, signal.SIGINT)
-    assert "KeyboardInterrupt" in process.communicate(timeout=20)[1]
+    assert "KeyboardInterrupt" in process.communicate(timeout=120)[1]
     run(tmp_path, squares(tmp_path, range(6), seconds=0.3))
     assert count(tmp_path / "side") <= 8
 

@@ -11,6 +11,7 @@ from data_prep.stages.pii import FINDERS, PiiConfig, PiiKind, PiiStage, finds_of
 from data_prep.stages.pii_email import TOP_LEVEL
 from data_prep.stages.pii_network import IPV4, IPV6, MAY_HAVE_IPV4, MAY_HAVE_IPV6
 from data_prep.stages.pii_numbers import CARD_START, IBAN, LENGTHS, is_iban, passes_luhn
+from tests.support.growth import is_about_linear
 
 ALL = list(PiiKind)
 
@@ -366,20 +367,13 @@ def test_a_megabyte_takes_no_longer_for_being_malicious(name: str):
     start = time.process_time()
     for _ in finds_of(ADVERSARIAL[name], ALL):
         pass
-    assert time.process_time() - start < 4.0
+    assert time.process_time() - start < 30  # a quadratic search takes hours
 
 
 @pytest.mark.parametrize("kind", ALL)
 def test_time_grows_as_the_text_does(kind: PiiKind):
-    def seconds(text: str) -> float:
-        start = time.process_time()
-        list(FINDERS[kind](text))
-        return time.process_time() - start
-
     for name in ("digits", "fours and spaces", "iban groups", "plus digits", "one address without end", "phones"):
-        text = ADVERSARIAL[name]
-        small = min(seconds(text[:100_000]) for _ in range(3))
-        assert seconds(text) < 40 * small + 0.2, name
+        assert is_about_linear(lambda text: list(FINDERS[kind](text)), ADVERSARIAL[name]), name
 
 
 def test_random_text_never_fails_and_never_leaves_what_it_found():

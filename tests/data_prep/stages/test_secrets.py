@@ -5,13 +5,13 @@ import gzip
 import json
 import random
 import string
-import time
 from pathlib import Path
 
 import pytest
 
 from data_prep.document import Document
 from data_prep.stages.secrets import FINDERS, SecretKind, SecretsConfig, SecretsStage, secrets_of
+from tests.support.growth import is_about_linear
 
 ALL = list(SecretKind)
 RANDOM = random.Random(7)
@@ -159,14 +159,8 @@ def test_what_was_replaced_is_not_found_again():
         "xoxb-", "SG.", "AKIA", "AccountKey=", "pypi-AgE", "=" , "secret", "a1b2c3d4",
     ],
 )  # fmt: skip
-def test_twice_the_text_takes_about_twice_the_time(piece: str):
-    def seconds(num: int) -> float:
-        before = time.process_time()
-        list(secrets_of(piece * (num // len(piece)), ALL))
-        return time.process_time() - before
-
-    half, whole = seconds(100_000), seconds(200_000)
-    assert whole < max(3.2 * half, 0.2)
+def test_time_grows_as_the_text_does(piece: str):
+    assert is_about_linear(lambda text: list(secrets_of(text, ALL)), piece * (200_000 // len(piece)))
 
 
 @pytest.mark.skipif(not PRETRAIN.is_dir(), reason="needs the pretraining files")
