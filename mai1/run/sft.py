@@ -1,29 +1,15 @@
 """`mai1 sft`: tune a model on instructions; the same loop as pretraining with other data and a loss mask."""
 
-import os
-import sys
-
-from mai1.train.stop import StopRequest
+from mai1.run.training import run_training
 
 
 def main(arguments: list[str]) -> None:
-    """Tune as configured; signals ask for a checkpoint from here on, also while the imports still load."""
-    stop = StopRequest()
-    from mai1.run.compose import compose_config
+    """Tune as configured."""
+    run_training("sft", arguments, description=__doc__, parts=_parts)
+
+
+def _parts() -> tuple:
     from mai1.run.config import SftConfig
-    from mai1.run.help import print_help
-
-    if "--help" in arguments:
-        print_help("sft", SftConfig, __doc__)
-        return
-    config = compose_config("sft", SftConfig, arguments)
-    if config.launch.starts_ranks(os.environ):
-        from mai1.run.stage import check_stage, tuning_stage
-        from mai1.watch.supervisor import supervise
-
-        check_stage(tuning_stage(config), world_size=config.launch.ranks)  # a mistake is said before any rank starts
-        sys.exit(supervise(["-m", "mai1", "sft", *arguments], config.launch, run_directory=config.run.path, stop=stop))
     from mai1.run.stage import tuning_stage
-    from mai1.run.train import run_stage
 
-    run_stage(tuning_stage(config), stop)
+    return SftConfig, tuning_stage
