@@ -25,6 +25,10 @@ ALLOWED = {  # room -> rooms of mai1 it may import
     "export": {"checkpoint", "model", "tokenizer"},
     "growth": {"checkpoint", "model"},
     "arena": {"report", "generate", "persona"},
+    "plan": {"model", "engine"},
+    "launch": {},
+    "preflight": {"dist"},
+    "status": {"report"},
     "run": {"*"},
 }
 """Floors as in the design. What a room may import may also be named where its results are handled: evaluate names models
