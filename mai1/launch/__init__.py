@@ -1,0 +1,1 @@
+"""Files and commands that start a run elsewhere: Slurm, Kubernetes, Ray, SkyPilot, Azure ML."""

@@ -1,0 +1,1 @@
+"""What is looked at on the allocated nodes before the first step."""

@@ -1,0 +1,1 @@
+"""How a run is doing, read from its files."""
