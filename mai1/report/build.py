@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mai1.report.affinity import affinity
 from mai1.report.alarms import alarms
+from mai1.report.conversations import conversations
 from mai1.report.curves import losses, pace, sources
 from mai1.report.dataset import dataset
 from mai1.report.evaluation import evaluations
@@ -43,6 +44,7 @@ def build_report(run_directory: Path) -> Path:
         "Training text by source": lambda: mixture(records),
         "Held-out text by source": lambda: sources(records),
         "Data": lambda: dataset(records, ancestors),
+        "Conversations": lambda: conversations(records),
         "Evaluation": lambda: evaluations(run_directory),
         "Samples": lambda: samples(records),
         "Claims of a persona": lambda: persona(records),

@@ -2,14 +2,13 @@
 
 from typing import Any
 
+from mai1.report.conversations import lengths_chart
 from mai1.report.corpus_records import CorpusRecords, counts
-from mai1.report.markup import Markup, absent, caption, element, figure, join, section, table
+from mai1.report.markup import Markup, absent, caption, section, table
 from mai1.report.records import mapping
 from mai1.report.scales import grouped, percent
-from mai1.report.tiles import Segment, stacked_bars
 
 MAX_SOURCES = 100
-NUM_SHADES = 7
 TITLE = "Instruction data"
 
 
@@ -25,7 +24,8 @@ def instruct(records: CorpusRecords) -> Markup:
     )
     if not stated:
         return section("instruct", TITLE, note, absent("No statistics by source."))
-    return section("instruct", TITLE, note, _source_table(records, stated), _lengths(stated))
+    by_source = {name: counts(entry.get("lengths")) for name, entry in stated.items()}
+    return section("instruct", TITLE, note, _source_table(records, stated), lengths_chart(by_source, label=_tokens))
 
 
 def statistics_of(records: CorpusRecords) -> dict[str, dict[str, Any]]:
@@ -55,27 +55,6 @@ def _source_table(records: CorpusRecords, stated: dict[str, dict[str, Any]]) -> 
         )
     headers = ["source", "licence", "dropped", "read", "kept", "preferences", "tokens", "supervised"]
     return table(headers, rows, num_text_columns=3)
-
-
-def _lengths(stated: dict[str, dict[str, Any]]) -> Markup:
-    """Conversations by powers of two of their tokens, the sources in shades."""
-    by_source = {name: counts(entry.get("lengths")) for name, entry in stated.items()}
-    powers = sorted({p for table in by_source.values() for p in table if p.isdecimal()}, key=lambda p: int(p[:9]))
-    if not powers:
-        return absent("No lengths of conversations.")
-    shade = {name: f"p{min(number, NUM_SHADES)}" for number, name in enumerate(by_source)}
-    bars = {
-        _tokens(power): [
-            Segment(name=name, size=lengths[power], shade=shade[name])
-            for name, lengths in by_source.items()
-            if lengths.get(power)
-        ]
-        for power in powers
-    }
-    chips = [element("span", element("i", class_=shade[name]), name) for name in by_source]
-    legend = element("div", *chips, class_="legend parts")
-    drawn = stacked_bars(bars, unit="conversations", is_to_scale=True)
-    return figure("Lengths", "conversations by their tokens.", join([legend, drawn]))
 
 
 def _tokens(digits: str) -> str:

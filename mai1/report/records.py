@@ -44,6 +44,8 @@ class RunRecords:
     """How far routing had moved from the start model's, in tuning."""
     pairs: list[dict[str, Any]] = field(default_factory=list)
     """Figures of held-out pairs of answers, in preference tuning."""
+    conversations: dict[str, Any] = field(default_factory=dict)
+    """Figures of each file of conversations, in tuning."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -70,6 +72,7 @@ def read_run(directory: Path) -> RunRecords:
         rollbacks=newest_of_each_step(metrics, kind="rollback"),
         baselines=read_object(directory / "baselines.json", notes=notes),
         samples=read_lines(directory / "samples.jsonl", notes=notes),
+        conversations=read_object(directory / "tuning_data.json", notes=notes),
         answers=read_object(directory / "answers.json", notes=notes),
         parity=read_object(directory / "parity.json", notes=notes),
         data=_read_data(locate(run.get("data"), beside=directory), notes=notes),
