@@ -16,7 +16,7 @@ from data_prep.dedup.passages import PassageConfig, PassageUnit
 from data_prep.repeats import selected_documents, shortened
 from data_prep.selection import Fate
 from data_prep.splitting import HeldoutKind, split_tail
-from data_prep.store import Stored
+from data_prep.store import DESCRIPTION, Stored
 from mai1.data.shards import ShardWriter
 from mai1.tokenizer.bulk import BulkEncoder, Library
 from mai1.tokenizer.tokenizer import Tokenizer, holds_tokenizer
@@ -25,17 +25,7 @@ SPLITS = ("train", "heldout")
 BATCH_CHARACTERS = 1 << 20
 IDS_READ_AT_ONCE = 1 << 24
 CARDS = pyarrow.schema(
-    [
-        ("name", pyarrow.string()),
-        ("url", pyarrow.string()),
-        ("language", pyarrow.string()),
-        ("language_score", pyarrow.float32()),
-        ("labels", pyarrow.string()),
-        ("edits", pyarrow.string()),
-        ("scores", pyarrow.string()),
-        ("bytes", pyarrow.int64()),
-        ("tokens", pyarrow.int64()),
-    ]
+    [*DESCRIPTION, ("scores", pyarrow.string()), ("bytes", pyarrow.int64()), ("tokens", pyarrow.int64())]
 )
 """NAME.docs.parquet: a row for each document of NAME.bin, in its order."""
 

@@ -20,17 +20,16 @@ import pyarrow.parquet
 
 from data_prep.document import Document
 
-SCHEMA = pyarrow.schema(
-    [
-        ("text", pyarrow.large_string()),
-        ("name", pyarrow.string()),
-        ("url", pyarrow.string()),
-        ("language", pyarrow.string()),
-        ("language_score", pyarrow.float32()),
-        ("labels", pyarrow.string()),
-        ("edits", pyarrow.string()),
-    ]
+DESCRIPTION = (
+    ("name", pyarrow.string()),
+    ("url", pyarrow.string()),
+    ("language", pyarrow.string()),
+    ("language_score", pyarrow.float32()),
+    ("labels", pyarrow.string()),
+    ("edits", pyarrow.string()),
 )
+"""What is known of a document besides its text, in every table of documents."""
+SCHEMA = pyarrow.schema([("text", pyarrow.large_string()), *DESCRIPTION])
 DOCUMENTS = "documents.parquet"
 ROW_GROUP_CHARACTERS = 8 << 20
 ROWS_READ_AT_ONCE = 256

@@ -11,13 +11,11 @@ import pytest
 import torch
 
 from mai1.data.batch import Batch
-from mai1.data.heldout import HeldoutSource
 from mai1.dist import World
 from mai1.engine.ds_config import Precision
 from mai1.evaluate.heldout import heldout_losses
 from mai1.model.attention import AttentionKind, QKNorm
 from mai1.model.moe.balance import BalanceConfig, BalanceMethod
-from mai1.model.moe.experts import Experts
 from mai1.model.moe.routing_policy import RoutingConfig
 from mai1.optim.config import Method, OptimConfig
 from mai1.train.alarms import AlarmConfig
@@ -28,10 +26,13 @@ from mai1.train.trainer import Trainer
 from mai1.watch.replicas import check_replicas
 from tests.support.ranks import run_ranks
 from tests.support.tiny import END_OF_TEXT, ByteRows, tiny_model_config, tiny_trainer, train
+from tests.support.topologies import two_sources, weights_here
 
 STEPS = 20
 OPTIM = OptimConfig(learning_rate=1e-3, warmup_steps=3, clip_norm=0.5)
 SHORT_ROWS = ByteRows(sequence_length=24)
+LONGER = 32
+"""Tokens of held-out rows: others than the training rows have."""
 LATENT = {"kind": AttentionKind.latent, "num_kv_heads": 4, "head_dim": 12, "qk_norm": QKNorm.none}
 LATENT |= {"kv_rank": 20, "rope_dim": 8, "value_dim": 16}
 FIVE_LAYERS = tiny_model_config(num_layers=5)
@@ -79,7 +80,7 @@ def _train(world: World, run: str, topology: dict) -> dict:
     return {
         "figures": np.array(figures),
         "heldout": _heldout_losses(trainer),
-        "weights": _weights(trainer),
+        "weights": weights_here(trainer),
         "load": np.array(trainer.state.tokens_per_expert),
     }
 
@@ -87,30 +88,10 @@ def _train(world: World, run: str, topology: dict) -> dict:
 def _heldout_losses(trainer: Trainer) -> np.ndarray:
     engine = trainer.engine
     found = heldout_losses(
-        engine.model, _heldout(), world=trainer.world, rows_at_once=2, end_of_text_id=END_OF_TEXT,
+        engine.model, two_sources(LONGER), world=trainer.world, rows_at_once=2, end_of_text_id=END_OF_TEXT,
         num_stages=engine.place.num_stages, run=engine.eval_batch,
     )  # fmt: skip
     return np.array([(loss.loss, loss.tokens) for loss in found.values()])
-
-
-def _heldout() -> list[HeldoutSource]:
-    """Rows of other lengths than the training rows have."""
-    rows = [ByteRows(masked=True, sequence_length=32).read(sample) for sample in range(300, 305)]
-    targets = [int(row.loss_mask[1:].sum()) for row in rows]
-    return [
-        HeldoutSource("all but one", rows[1:], sum(targets[1:]), bytes_per_token=1.0),
-        HeldoutSource("one", rows[:1], targets[0], bytes_per_token=1.0),
-    ]
-
-
-def _weights(trainer: Trainer) -> dict[str, tuple[int, np.ndarray]]:
-    """Each weight or buffer by name, and the first of the experts in it that are here; other tensors begin at 0."""
-    model = trainer.engine.model
-    experts = {name: module.first_expert for name, module in model.named_modules() if isinstance(module, Experts)}
-    return {
-        name: (experts.get(name.rpartition(".")[0], 0), tensor.detach().float().numpy())
-        for name, tensor in trainer.engine.weights()
-    }
 
 
 def _train_all(world: World) -> dict[str, dict]:
@@ -215,7 +196,7 @@ def _fit(world: World, folder: str, topology: dict) -> None:
     """Four steps with a record every second one, and held-out losses."""
     model = {"model": FIVE_LAYERS, "rows": ByteRows(sequence_length=24, masked=True), "optim": OPTIM}
     trainer = tiny_trainer(world, Path(folder), steps=4, expert_parallel=2, microbatch=1, **model, **topology)
-    trainer.config.log_every, trainer.evaluation.heldout, trainer.save = 2, _heldout(), trainer.drift.restart
+    trainer.config.log_every, trainer.evaluation.heldout, trainer.save = 2, two_sources(LONGER), trainer.drift.restart
     if world.is_main:
         trainer.log = StepLog(
             MetricsLog(Path(folder), from_step=0, wandb=WandbConfig(), run_name="r", config={}),

@@ -10,18 +10,16 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from mai1.data.heldout import HeldoutSource
 from mai1.dist import World
 from mai1.evaluate.heldout import heldout_losses
 from mai1.model.attention import AttentionKind, QKNorm
 from mai1.model.moe.balance import BalanceConfig, BalanceMethod
-from mai1.model.moe.experts import Experts
 from mai1.model.moe.routing_policy import RoutingConfig
 from mai1.model.sequence_parallel import _all_to_all
 from mai1.train.selfcheck import self_check
-from mai1.train.trainer import Trainer
 from tests.support.ranks import run_ranks
 from tests.support.tiny import END_OF_TEXT, ByteRows, tiny_model_config, tiny_trainer, train
+from tests.support.topologies import two_sources, weights_here
 
 STEPS = 20
 LATENT = {"kind": AttentionKind.latent, "num_kv_heads": 4, "head_dim": 12, "qk_norm": QKNorm.none}
@@ -56,29 +54,12 @@ def _train(world: World, run: str, topology: dict) -> dict:
         if settings.get("zero_stage") != 3:  # which leaves no weight whole
             self_check(trainer.engine.model, trainer.objective.balance, end_of_text_id=END_OF_TEXT, world=world)
         figures = train(trainer, STEPS)
-    weights = _weights(trainer)
-    heldout = heldout_losses(trainer.engine.model, _heldout(), world=world, rows_at_once=2, end_of_text_id=END_OF_TEXT)
+    weights = weights_here(trainer)
+    heldout = heldout_losses(
+        trainer.engine.model, two_sources(48), world=world, rows_at_once=2, end_of_text_id=END_OF_TEXT
+    )
     losses = [(loss.loss, loss.tokens) for loss in heldout.values()]
     return {"figures": np.array(figures), "heldout": np.array(losses), "weights": weights}
-
-
-def _heldout() -> list[HeldoutSource]:
-    rows = [ByteRows(masked=True).read(sample) for sample in range(300, 305)]
-    targets = [int(row.loss_mask[1:].sum()) for row in rows]
-    return [
-        HeldoutSource("all but one", rows[1:], sum(targets[1:]), bytes_per_token=1.0),
-        HeldoutSource("one", rows[:1], targets[0], bytes_per_token=1.0),
-    ]
-
-
-def _weights(trainer: Trainer) -> dict[str, tuple[int, np.ndarray]]:
-    """Each weight or buffer by name, and the first of the experts in it that are here; other tensors begin at 0."""
-    model = trainer.engine.model
-    experts = {name: module.first_expert for name, module in model.named_modules() if isinstance(module, Experts)}
-    return {
-        name: (experts.get(name.rpartition(".")[0], 0), tensor.detach().float().numpy().copy())
-        for name, tensor in trainer.engine.weights()
-    }
 
 
 def _train_all(world: World) -> dict[str, dict]:
