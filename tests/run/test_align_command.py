@@ -157,6 +157,27 @@ def test_the_probe_of_routing_can_be_given_up_when_its_start_is_lost(base: Path,
     assert align(base, pairs, "no-probe", "router.probe_tokens=0").code == 0
 
 
+def test_adapters_learn_preferences_and_everything_else_stays(base: Path, pairs: Path):
+    done = align(base, pairs, "adapted", "lora.rank=4", "lora.targets=[attention,experts]")
+    assert done.code == 0, done.err
+    run = base.parent / "adapted"
+    before, *_, after = records_of(run, "pairs")
+    assert before["reward_margin"] == pytest.approx(0, abs=1e-6) and after["loss"] < before["loss"]
+    weights, merged = weights_of(base), weights_of(run)
+    moved = {name for name in weights if not torch.equal(weights[name], merged[name])}
+    adapted = (".q_proj.", ".k_proj.", ".v_proj.", ".o_proj.", ".experts.")
+    assert moved == {name for name in weights if any(part in name for part in adapted) and "norm" not in name}
+
+
+def test_noise_on_embeddings_disturbs_training_and_not_what_is_measured(base: Path, pairs: Path, aligned: Path):
+    done = align(base, pairs, "noisy", "neftune.alpha=5", "train.steps=1", "samples.questions=0")
+    assert done.code == 0, done.err
+    noisy = base.parent / "noisy"
+    (disturbed,), plain = records_of(noisy, "train"), records_of(aligned, "train")[0]
+    assert plain["reward_margin"] == pytest.approx(0, abs=1e-6) and abs(disturbed["reward_margin"]) > 1e-3
+    assert records_of(noisy, "pairs")[0]["reward_margin"] == pytest.approx(0, abs=1e-6)
+
+
 def test_orpo_needs_no_reference(base: Path, pairs: Path):
     done = align(base, pairs, "orpo", "preference.method=orpo", "preference.odds_weight=0.5")
     assert done.code == 0, done.err
