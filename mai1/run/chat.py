@@ -61,7 +61,7 @@ class Chat:
     """Reads lines until there are no more, and answers them."""
 
     def __init__(self, session: ChatSession, *, is_interactive: bool) -> None:
-        self._session, self._is_interactive = session, is_interactive
+        self._session, self._is_interactive, self._ctrl_c = session, is_interactive, _CtrlC()
         self._commands: dict[str, Callable[[str], None]] = {
             "/help": lambda _: self._say(COMMANDS),
             "/system": self._set_system,
@@ -99,7 +99,8 @@ class Chat:
         parts: list[str] = []
         while True:
             try:
-                line = input("... " if parts else "> ") if self._is_interactive else _piped_line()
+                with self._ctrl_c.at_prompt():
+                    line = input("... " if parts else "> ") if self._is_interactive else _piped_line()
             except EOFError:
                 break
             except KeyboardInterrupt:  # at the prompt: begin the line anew
@@ -116,12 +117,11 @@ class Chat:
             yield "\n".join(parts)
 
     def _show(self, pieces: Iterator[str]) -> None:
-        with _interruptible() as is_interrupted:
-            for piece in pieces:
-                print(harmless(piece), end="", flush=True)
-                if is_interrupted():
-                    pieces.close()
-                    break
+        for piece in pieces:
+            print(harmless(piece), end="", flush=True)
+            if self._ctrl_c.is_noted:
+                pieces.close()
+                break
         print(flush=True)
         figures = self._session.figures
         if figures.is_out_of_positions:
@@ -158,21 +158,29 @@ class Chat:
         print(f"[{text}]" if "\n" not in text else text, file=sys.stderr, flush=True)
 
 
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Inside, Ctrl-C only says so, that no computation is torn; a second one ends the program."""
-    interruptions = []
+class _CtrlC:
+    """At the prompt Ctrl-C interrupts at once; elsewhere the first is only noted, that no computation is torn.
 
-    def note(number: int, frame: object) -> None:
-        if interruptions:
+    A second one before the next prompt ends the program.
+    """
+
+    def __init__(self) -> None:
+        self.is_noted = self._is_at_prompt = False
+        signal.signal(signal.SIGINT, self._receive)
+
+    @contextmanager
+    def at_prompt(self) -> Iterator[None]:
+        """While a person types."""
+        self.is_noted, self._is_at_prompt = False, True
+        try:
+            yield
+        finally:
+            self._is_at_prompt = False
+
+    def _receive(self, _number: int, _frame: object) -> None:
+        if self._is_at_prompt or self.is_noted:
             raise KeyboardInterrupt
-        interruptions.append(number)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: bool(interruptions)
-    finally:
-        signal.signal(signal.SIGINT, before)
+        self.is_noted = True
 
 
 def _piped_line() -> str:

@@ -103,12 +103,14 @@ def _at_a_terminal(checkpoint: Path, steps: list[tuple[str, str]], *options: str
     if pid == 0:
         os.environ |= {"OMP_NUM_THREADS": "1", "TERM": "dumb", "PYTHONPATH": str(Path(__file__).parents[2])}
         os.execv(sys.executable, [sys.executable, "-m", "mai1", "chat", f"checkpoint={checkpoint}", *options])
-    shown, seen, deadline = "", 0, time.monotonic() + 90
+    shown, seen, deadline, at_prompt = "", 0, time.monotonic() + 180, False
     try:
         for waited_for, typed in [*steps, ("", "")]:
             while waited_for not in shown[seen:] or not waited_for:
                 assert time.monotonic() < deadline, shown
-                if not select.select([terminal], [], [], 1.0)[0]:
+                if not select.select([terminal], [], [], 3.0)[0]:
+                    if at_prompt:  # readline does not see a key that comes just before it begins to wait
+                        os.write(terminal, b"\x03")
                     continue
                 try:
                     part = os.read(terminal, 4096)
@@ -118,6 +120,7 @@ def _at_a_terminal(checkpoint: Path, steps: list[tuple[str, str]], *options: str
                     return shown
                 shown += part.decode(errors="replace")
             seen = len(shown)
+            at_prompt = waited_for == "> " and typed == "^C"
             os.write(terminal, b"\x03" if typed == "^C" else f"{typed}\n".encode())
         return shown
     finally:
