@@ -45,9 +45,7 @@ def plan_trips(rows_per_expert_E: torch.Tensor, *, group: dist.ProcessGroup, max
     `max_rows / S` rows: the bound holds for any imbalance, and balanced rows need no more trips than they must.
     """
     num_ranks, rank = dist.get_world_size(group), dist.get_rank(group)
-    counts_SE = rows_per_expert_E.new_empty(num_ranks * len(rows_per_expert_E))
-    dist.all_gather_single(counts_SE, rows_per_expert_E, group=group)
-    counts_SSE = counts_SE.view(num_ranks, num_ranks, -1).cpu()  # from rank, to rank, its local expert
+    counts_SSE = exchange_counts(rows_per_expert_E, group).cpu()
     rows_SS = counts_SSE.sum(2)
     most = int(rows_SS.max())
     quota = max(1, max_rows // num_ranks) if max_rows else max(1, most)
@@ -62,6 +60,14 @@ def plan_trips(rows_per_expert_E: torch.Tensor, *, group: dist.ProcessGroup, max
         grouping = _by_expert(received_SE, device=rows_per_expert_E.device)
         trips.append(Trip(group, sent, received_SE.sum(1).tolist(), departing, grouping))
     return trips
+
+
+def exchange_counts(rows_per_expert_E: torch.Tensor, group: dist.ProcessGroup) -> torch.Tensor:
+    """Every rank's counts: from rank, to rank, its local expert."""
+    num_ranks = dist.get_world_size(group)
+    counts_SE = rows_per_expert_E.new_empty(num_ranks * len(rows_per_expert_E))
+    dist.all_gather_single(counts_SE, rows_per_expert_E, group=group)
+    return counts_SE.view(num_ranks, num_ranks, -1)
 
 
 def _by_expert(counts_SE: torch.Tensor, *, device: torch.device) -> Grouping:
