@@ -107,23 +107,21 @@ def gather_tensor(tensor: torch.Tensor, world: World) -> torch.Tensor:
     """Every rank's tensor of one shape, on every rank, stacked in rank order."""
     if world.size == 1:
         return tensor[None]
-    parts = [torch.empty_like(tensor) for _ in range(world.size)]
-    dist.all_gather(parts, tensor.contiguous())
-    return torch.stack(parts)
+    parts = tensor.new_empty(world.size, *tensor.shape)
+    dist.all_gather_single(parts.view(-1), tensor.reshape(-1))
+    return parts
 
 
 def gather_json(value: object, world: World) -> list:
     """Every rank's JSON value, on every rank, in rank order."""
     if world.size == 1:
         return [value]
-    data = torch.tensor(list(json.dumps(value).encode()), dtype=torch.uint8, device=world.device)
-    sizes = [torch.zeros(1, dtype=torch.int64, device=world.device) for _ in range(world.size)]
-    dist.all_gather(sizes, torch.tensor([len(data)], device=world.device))
-    longest = max(int(size) for size in sizes)
-    padded = torch.cat((data, data.new_zeros(longest - len(data))))
-    parts = [torch.empty_like(padded) for _ in range(world.size)]
-    dist.all_gather(parts, padded)
-    return [json.loads(bytes(part[: int(size)].tolist())) for part, size in zip(parts, sizes, strict=True)]
+    text = json.dumps(value).encode()
+    data = torch.frombuffer(bytearray(text), dtype=torch.uint8).to(world.device)
+    sizes = gather_tensor(torch.tensor(len(data), device=world.device), world).tolist()
+    padded = torch.cat((data, data.new_zeros(max(sizes) - len(data))))
+    parts = gather_tensor(padded, world).cpu().numpy()
+    return [json.loads(part[:size].tobytes()) for part, size in zip(parts, sizes, strict=True)]
 
 
 def barrier(world: World) -> None:

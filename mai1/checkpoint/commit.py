@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mai1.checkpoint.manifest import MANIFEST
-from mai1.checkpoint.tensor_file import as_json, write_bytes, write_json
+from mai1.checkpoint.manifest import MANIFEST, MAX_BYTES
+from mai1.checkpoint.tensor_file import as_json, write_bytes
 
 STAGE_PREFIX = ".staging-"
 REPORTS = ".reports"
-POLL_S = 0.02
+POLL_S, RANKS_A_POLL = 0.02, 100
+"""How long to wait for reports before looking again: so long for so many ranks, and longer for more."""
 
 
 class GivenUpError(Exception):
@@ -50,7 +51,7 @@ def stage_of(directory: Path) -> Path:
 
 def report(stage: Path, *, rank: int, files: dict[str, dict], rows: list[list]) -> None:
     """Say, in a file, that this rank's files are written and fsynced, and what the manifest needs to know of them."""
-    path = stage / REPORTS / f"rank-{rank:05d}.json"
+    path = stage / REPORTS / _report_name(rank)
     write_bytes(path.with_suffix(".new"), as_json({"files": files, "rows": rows}))
     os.replace(path.with_suffix(".new"), path)
 
@@ -58,14 +59,20 @@ def report(stage: Path, *, rank: int, files: dict[str, dict], rows: list[list]) 
 def wait_for_reports(stage: Path, *, num_ranks: int, timeout_s: float, is_aborted: Callable[[], bool]) -> list[dict]:
     """Every rank's report, in rank order; TimeoutError names the ranks that never wrote one."""
     deadline = time.monotonic() + timeout_s
-    paths = [stage / REPORTS / f"rank-{rank:05d}.json" for rank in range(num_ranks)]
-    while missing := [rank for rank, path in enumerate(paths) if not path.is_file()]:
+    names = [_report_name(rank) for rank in range(num_ranks)]
+    # one listing, not a question for each rank: those take a shared file system minutes where there are thousands
+    while missing := set(names).difference(os.listdir(stage / REPORTS)):
         if is_aborted():
             raise GivenUpError
         if time.monotonic() > deadline:
-            raise TimeoutError(f"ranks {missing[:8]} had not written their files after {timeout_s:.0f} s")
-        time.sleep(POLL_S)
-    return [json.loads(path.read_bytes()) for path in paths]
+            ranks = [rank for rank, name in enumerate(names) if name in missing]
+            raise TimeoutError(f"ranks {ranks[:8]} had not written their files after {timeout_s:.0f} s")
+        time.sleep(POLL_S * max(1.0, num_ranks / RANKS_A_POLL))
+    return [json.loads((stage / REPORTS / name).read_bytes()) for name in names]
+
+
+def _report_name(rank: int) -> str:
+    return f"rank-{rank:05d}.json"
 
 
 def publish(stage: Path, directory: Path, *, manifest: dict) -> None:
@@ -74,7 +81,10 @@ def publish(stage: Path, directory: Path, *, manifest: dict) -> None:
     for name, entry in manifest["files"].items():
         if (stage / name).stat().st_size != entry["bytes"]:
             raise OSError(f"{stage / name} changed after it was written")
-    write_json(stage / MANIFEST, manifest)
+    content = as_json(manifest)
+    if len(content) > MAX_BYTES:
+        raise OSError(f"the manifest has {len(content)} bytes, more than the {MAX_BYTES} that are read")
+    write_bytes(stage / MANIFEST, content)
     for folder in {stage, *(path.parent for path in stage.rglob("*"))}:
         sync_directory(folder)
     if os.path.lexists(directory):  # damaged, and passed over when the run went on from the one before

@@ -55,20 +55,21 @@ def plan_model_files(
     ranks_of: dict[Holding, list[int]] = {}
     for rank, holding in enumerate(holdings):
         ranks_of.setdefault(holding, []).append(rank)
+    kinds_of_rank = list(ranks_of.items())
     holders_of: dict[tuple, tuple[int, ...]] = {}
     by_holders: dict[tuple[int, ...], list[TensorName]] = {}
     for tensor in tensor_names(config):
         kind = (_part_of(tensor.name), tensor.expert)
         if kind not in holders_of:
-            found = [rank for holding, ranks in ranks_of.items() if holding.has(*kind) for rank in ranks]
+            found = [number for number, (holding, _) in enumerate(kinds_of_rank) if holding.has(*kind)]
             assert found, f"no rank has {tensor.name}"
-            holders_of[kind] = tuple(sorted(found))
+            holders_of[kind] = tuple(found)
         by_holders.setdefault(holders_of[kind], []).append(tensor)
-    chunks = [
-        (holders[number % len(holders)], chunk)
-        for holders, tensors in by_holders.items()
-        for number, chunk in enumerate(_split_by_bytes(tensors, max_bytes, bytes_per_element))
-    ]
+    chunks = []
+    for found, tensors in by_holders.items():
+        holders = sorted(rank for number in found for rank in kinds_of_rank[number][1])
+        for number, chunk in enumerate(_split_by_bytes(tensors, max_bytes, bytes_per_element)):
+            chunks.append((holders[number % len(holders)], chunk))
     return [
         ModelFile(f"model-{number:05d}-of-{len(chunks):05d}.safetensors", writer, tensors)
         for number, (writer, tensors) in enumerate(chunks, start=1)

@@ -19,6 +19,7 @@ from torch import nn
 from mai1.dist import World
 from mai1.engine.ds_config import EngineConfig, deepspeed_config
 from mai1.engine.experts import mark_experts, split_expert_groups
+from mai1.engine.local_groups import made_by_members
 from mai1.engine.muon import share_matrices
 from mai1.engine.partial import Trained, update_only
 from mai1.engine.partitions import Partitions, ShardedPartitions, SlicedPartitions
@@ -115,7 +116,7 @@ class Engine:
         optimizer = Muon(groups, optim) if optim.method is Method.muon else build_adamw(groups, optim)
         shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
         is_staged, self.model = self.place.num_stages > 1, model
-        with redirect_stdout(io.StringIO()):  # what it prints of memory and stages
+        with redirect_stdout(io.StringIO()), made_by_members():  # what it prints of memory and stages
             self._deepspeed, *_ = deepspeed.initialize(
                 model=StageModule(model, self.place) if is_staged else model,
                 optimizer=optimizer,

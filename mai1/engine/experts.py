@@ -15,6 +15,7 @@ from deepspeed.moe.layer import MoE
 from deepspeed.moe.utils import split_params_into_different_moe_groups_for_optimizer
 from deepspeed.utils import groups
 
+from mai1.engine.local_groups import made_by_members
 from mai1.model.moe.layer import MoELayer
 
 
@@ -43,7 +44,8 @@ def expert_parallel_group(size: int, *, num_stages: int = 1) -> dist.ProcessGrou
         return None
     name = _group_name(size)
     if name not in groups._get_expert_parallel_group_dict():
-        groups._create_expert_and_data_parallel(size, pp_size=num_stages)
+        with made_by_members():
+            groups._create_expert_and_data_parallel(size, pp_size=num_stages)
     return groups._get_expert_parallel_group(name)
 
 

@@ -6,13 +6,13 @@ Ranks of one node thus share expert- and sequence-parallel groups, whose traffic
 exchange least, lie farthest apart. Expert-parallel groups are consecutive ranks within a stage.
 """
 
-import datetime
 from dataclasses import dataclass
 
 import torch.distributed as dist
 
 from mai1.dist import World
 from mai1.engine.ds_config import EngineConfig
+from mai1.engine.local_groups import new_local_group
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ def place_of(world: World, config: EngineConfig) -> Place:
 
 def sequence_parallel_group(world: World, config: EngineConfig) -> dist.ProcessGroup | None:
     """The consecutive ranks that share this rank's rows; None where each has rows of its own. Every rank must call this."""
-    size, timeout = config.sequence_parallel, datetime.timedelta(seconds=config.timeout_s)
+    size = config.sequence_parallel
     if size == 1:
         return None
-    groups = [dist.new_group(range(first, first + size), timeout=timeout) for first in range(0, world.size, size)]
-    return groups[world.rank // size]
+    first = world.rank - world.rank % size
+    return new_local_group(range(first, first + size), timeout_s=config.timeout_s)

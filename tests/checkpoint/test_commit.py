@@ -92,8 +92,16 @@ def test_a_link_planted_under_a_files_name_is_not_written_through(tmp_path):
     stage = commit.begin(tmp_path / "step_00000001", say=print)
     (stage / "config.json").symlink_to(precious)
     with pytest.raises(FileExistsError):
-        commit.write_json(stage / "config.json", {})
+        commit.write_bytes(stage / "config.json", b"{}")
     assert precious.read_text() == "kept"
+
+
+def test_a_manifest_that_nobody_would_read_is_not_published(tmp_path, monkeypatch):
+    monkeypatch.setattr(commit, "MAX_BYTES", 10)
+    stage = commit.begin(tmp_path / "step_00000001", say=print)
+    with pytest.raises(OSError, match="more than the 10 that are read"):
+        commit.publish(stage, tmp_path / "step_00000001", manifest={"files": {}, "optimizer": {}})
+    assert not (tmp_path / "step_00000001").exists()
 
 
 def test_a_rank_that_never_reports_is_named(tmp_path):
