@@ -1,0 +1,158 @@
+from dataclasses import replace
+
+import pytest
+
+from mai1.model.attention import AttentionConfig
+from mai1.model.flops import training_flops_per_token
+from mai1.model.moe.layer import MoEConfig
+from mai1.model.transformer import ModelConfig
+from mai1.plan.constants import FITTED, Constants, Software
+from mai1.plan.hardware import Hardware
+from mai1.plan.layout import Format, Layout, Recompute
+from mai1.plan.published import vendor
+from mai1.plan.stage import busiest_stage
+from mai1.plan.time import StepTime, clock_stage, step_time
+from mai1.plan.workload import Workload
+
+MODEL = ModelConfig(
+    vocab_size=32768, d_model=2048, num_layers=8, num_dense_layers=2, dense_width=8192, max_positions=4096,
+    attention=AttentionConfig(num_heads=16, num_kv_heads=4, head_dim=128),
+    moe=MoEConfig(num_experts=32, top_k=4, expert_width=1024, num_shared_experts=1),
+)  # fmt: skip
+WORK = Workload(model=MODEL, sequence_length=4096, sequences_per_step=64)
+PLAIN = Software()
+H100 = vendor("h100")
+
+
+def seconds(
+    layout: Layout, *, work: Workload = WORK, software: Software = PLAIN, hardware: Hardware = H100
+) -> StepTime:
+    return step_time(work, layout, hardware, software=software)
+
+
+def test_counted_products_are_the_models_flops():
+    """The third path to the same number: per token and layer in `mai1.model.flops`, per product and rank here."""
+    for layout in (Layout(num_devices=1), Layout(num_devices=8, tensor=2, sequence=2, expert=8)):
+        stage = busiest_stage(WORK, layout, imbalance=1.0, software=PLAIN)
+        counted = 3 * (stage.blocks.flops + stage.ends.flops) * stage.num_microbatches * layout.num_devices
+        assert counted == pytest.approx(training_flops_per_token(MODEL, context=4096) * WORK.tokens_per_step, rel=1e-9)
+
+
+def test_ideal_hardware_reaches_its_peak():
+    ideal = Constants(
+        matmul=1, fp8=1, operands=0, passes=0, launch_s=0, hidden_experts=0, hidden_state=0, attention=1.5, latency_s=0
+    )  # fmt: skip
+    stage = busiest_stage(WORK, Layout(num_devices=1), imbalance=1.0, software=PLAIN)
+    time = clock_stage(stage, replace(H100, memory_bytes_per_s=1e30), constants=ideal, software=PLAIN)
+    assert time.mfu(WORK, peak_flops=H100.peak_flops["bf16"]) == pytest.approx(1.0)
+
+
+def test_parts_add_up_and_no_step_is_faster_than_the_peak():
+    layout = Layout(num_devices=16, expert=8, pipeline=2, recompute=Recompute.full)
+    time = seconds(layout)
+    assert time.total == pytest.approx(sum(time.by_part().values())) and all(v >= 0 for v in time.by_part().values())
+    assert time.tokens_per_second_per_device == pytest.approx(WORK.tokens_per_step / time.total / 16)
+    assert 0.01 < time.mfu(WORK, peak_flops=H100.peak_flops["bf16"]) < FITTED.matmul
+
+
+def test_the_bubble_is_that_of_the_schedule():
+    """(p - 1) / (v m) of the time in which a stage is busy (Narayanan et al. 2021, section 2.2)."""
+    for virtual in (1, 2):
+        layout = Layout(num_devices=8, pipeline=2, virtual_stages=virtual)
+        time = seconds(layout)
+        busy = time.total - time.bubble - time.state_exchange - time.optimizer
+        assert time.bubble == pytest.approx(busy / (virtual * 16))
+
+
+def test_a_device_alone_waits_for_nobody():
+    parts = seconds(Layout(num_devices=1)).by_part()
+    assert not any(value for name, value in parts.items() if name.endswith("_exchange") or name == "bubble")
+
+
+def test_full_recomputation_costs_the_blocks_forward_again():
+    plain, full = (seconds(Layout(num_devices=1, recompute=r)) for r in (Recompute.none, Recompute.full))
+    computed = plain.dense + plain.attention + plain.experts + plain.memory
+    assert 0.25 * computed < full.recompute <= computed / 3
+    selective = seconds(Layout(num_devices=1, recompute=Recompute.selective))
+    assert 0 < selective.recompute <= plain.memory / 3
+
+
+def test_experts_across_nodes_wait_longer_than_inside_one():
+    inside, across = (seconds(Layout(num_devices=16, expert=expert)).expert_exchange for expert in (8, 16))
+    assert across > 3 * inside > 0
+
+
+def test_sending_once_to_a_node_shortens_the_wait_and_cutting_experts_lengthens_it():
+    layout = Layout(num_devices=16, expert=16)
+    plain = seconds(layout).expert_exchange
+    assert seconds(layout, software=Software(deduplicates=True)).expert_exchange < plain
+    assert seconds(layout, software=Software(slices=2)).expert_exchange < plain
+
+
+def test_overlap_hides_a_share_of_the_exchange():
+    plain, hidden = (
+        seconds(Layout(num_devices=16, expert=16, overlaps_experts=overlaps)).expert_exchange
+        for overlaps in (False, True)
+    )
+    assert FITTED.hidden_experts <= 1 - hidden / plain + 1e-2 and hidden > 0
+
+
+def test_narrow_experts_are_slower_for_the_same_flops():
+    """As many FLOPs in experts of a quarter of the width, four times as many of them and chosen."""
+    narrow = replace(MODEL.moe, num_experts=128, top_k=16, expert_width=256)
+    work = replace(WORK, model=replace(MODEL, moe=narrow))
+    layout = Layout(num_devices=1)
+    assert seconds(layout, work=work).experts > 1.2 * seconds(layout).experts
+    assert seconds(layout, work=work).memory > seconds(layout).memory
+
+
+def test_small_microbatches_pay_more_for_launches():
+    one, four = (seconds(Layout(num_devices=1, microbatch=rows)) for rows in (1, 4))
+    assert one.launches == pytest.approx(4 * four.launches)
+    assert seconds(Layout(num_devices=1), software=Software(runs_ahead=True)).launches < one.launches
+
+
+def test_sharded_weights_wait_for_the_network_where_there_is_little_to_compute():
+    work = replace(WORK, sequences_per_step=64)
+    partial, whole = (seconds(Layout(num_devices=64, zero_stage=stage), work=work).state_exchange for stage in (1, 3))
+    assert whole > 0 and partial > 0
+    fp32 = seconds(Layout(num_devices=64, zero_stage=1), work=work, software=Software(reduces_fp32=True))
+    assert fp32.state_exchange > partial
+
+
+def test_fp8_speeds_up_products_and_only_those():
+    bf16, fp8 = (seconds(Layout(num_devices=1, format=format)) for format in (Format.bf16, Format.fp8))
+    assert fp8.experts < bf16.experts and fp8.dense < bf16.dense
+    assert fp8.attention == bf16.attention and fp8.memory == bf16.memory
+
+
+def test_an_imbalance_slows_the_experts_of_the_fullest_rank():
+    layout = Layout(num_devices=8, expert=8)
+    even, uneven = (step_time(WORK, layout, H100, imbalance=imbalance) for imbalance in (1.0, 1.5))
+    assert uneven.experts > 1.2 * even.experts and uneven.expert_exchange > even.expert_exchange
+    assert uneven.dense == even.dense
+
+
+def test_every_program_is_as_slow_as_its_factor():
+    layout = Layout(num_devices=8, expert=8)
+    assert seconds(layout, software=Software(factor=1.5)).total == pytest.approx(1.5 * seconds(layout).total)
+
+
+def test_offload_takes_as_long_as_the_hosts_link():
+    layout = Layout(num_devices=1, offload_optimizer=True)
+    held = busiest_stage(WORK, layout, imbalance=1.0, software=PLAIN).num_updated
+    assert seconds(layout).optimizer == pytest.approx(6 * held / H100.host_bytes_per_s)
+
+
+def test_a_format_without_a_peak_is_refused():
+    with pytest.raises(
+        ValueError, match=r"layout.format=fp8 has no peak in hardware.peak_flops of A100: use bf16, fp32"
+    ):
+        seconds(Layout(num_devices=1, format=Format.fp8), hardware=vendor("a100"))
+
+
+@pytest.mark.parametrize("name", ["a100", "h100", "h200", "h800", "gb200", "gb300", "cpu"])
+def test_every_device_of_the_project_can_be_timed(name: str):
+    hardware = vendor(name)
+    format = Format.bf16 if "bf16" in hardware.peak_flops else Format.fp32
+    assert seconds(Layout(num_devices=2, expert=2, format=format), hardware=hardware).total > 0
