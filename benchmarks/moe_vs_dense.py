@@ -62,6 +62,7 @@ class Shape:
     top_k: int
     inner_width: int
     """Of one expert, or of the dense network."""
+    head_dim: int = HEAD_DIM
 
     @classmethod
     def parse(cls, text: str) -> "Shape":
@@ -283,11 +284,11 @@ def _open(settings: Settings, *, seed: int) -> StageData:
 
 def build_model(shape: Shape, *, vocab_size: int, context: int) -> MoETransformer:
     """An MoE in every layer or in none."""
-    num_heads = shape.width // HEAD_DIM
+    num_heads = shape.width // shape.head_dim
     config = ModelConfig(
         vocab_size=vocab_size, d_model=shape.width, num_layers=shape.num_layers, num_dense_layers=0,
         dense_width=shape.inner_width, max_positions=context, tie_embeddings=True, init_std=shape.width**-0.5,
-        attention=AttentionConfig(num_heads=num_heads, num_kv_heads=max(1, num_heads // 2), head_dim=HEAD_DIM),
+        attention=AttentionConfig(num_heads=num_heads, num_kv_heads=max(1, num_heads // 2), head_dim=shape.head_dim),
     )  # fmt: skip
     if shape.num_experts:
         moe = MoEConfig(
