@@ -9,7 +9,7 @@ usage: launch/local.sh N COMMAND [key=value ...]
 Starts `mai1 COMMAND` on N processes of this machine, one for each GPU, or N on the CPU.
 
   launch/local.sh 2 pretrain model=tiny engine.expert_parallel=2
-  launch/local.sh 8 pretrain model=small run.name=first
+  launch/local.sh 8 pretrain model=small run.name=first batch.sequences_per_step=64
 
 Ctrl-C or SIGTERM asks every process for a checkpoint; the same command again goes on from there.
 OMP_NUM_THREADS, if unset, becomes this machine's cores divided by N. The checkout's .venv is used if there is one.

@@ -1,12 +1,13 @@
 """The launch files parse, and hand every argument on as it is."""
 
-import json
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from mai1.launch.slurm import standalone
 
 LAUNCH = Path(__file__).parents[2] / "launch"
 SCRIPTS = [LAUNCH / "local.sh", LAUNCH / "slurm.sbatch"]
@@ -117,75 +118,7 @@ def test_the_scripts_are_executable_where_they_must_be() -> None:
     assert os.access(LAUNCH / "local.sh", os.X_OK)
 
 
-FAKE_SRUN = """#!/bin/bash
-attempt=$(ls -d logs/slurm-7/attempt-* | wc -l)
-logs=$(ls -d logs/slurm-7/attempt-* | sort -V | tail -1)
-printf '%s\\0' "$@" >"srun-$attempt"
-what=$(sed -n "${attempt}p" script)
-publish() { mkdir -p runs/first/checkpoints; ln -sfn "step_$attempt" runs/first/checkpoints/latest; }
-case $what in
-    done) publish; exit 0 ;;
-    progress) publish; exit 143 ;;
-    futile) exit 1 ;;
-    mistake) mkdir -p "$logs/node-0/x/attempt_0/0"; echo '{}' >"$logs/node-0/x/attempt_0/0/error.json"; exit 1 ;;
-    time) touch "$logs/time-is-up"; publish; exit 85 ;;
-    slow) touch "$logs/time-is-up"; exit 143 ;;
-esac
-"""
-
-
-def run_job(folder: Path, *script: str, overrides: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    """slurm.sbatch with a Slurm whose attempts end as `script` says, one word each."""
-    programs = {"srun": FAKE_SRUN, "scontrol": '#!/bin/bash\necho "$@" >>scontrol; [[ $1 != show ]] || echo n0\n'}
-    (folder / "bin").mkdir(exist_ok=True)
-    for name, content in programs.items():
-        (folder / "bin" / name).write_text(content)
-        (folder / "bin" / name).chmod(0o755)
-    (folder / "script").write_text("".join(f"{word}\n" for word in script))
-    variables = {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "SLURM_SUBMIT_DIR": str(folder)}
-    variables |= {"SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "n0", "SLURM_CPUS_ON_NODE": "2"}
-    command = ["bash", str(LAUNCH / "slurm.sbatch"), "pretrain", *overrides]
-    return subprocess.run(command, env=variables, cwd=folder, capture_output=True, text=True, timeout=60)
-
-
-def attempts(folder: Path) -> int:
-    return len(list(folder.glob("srun-*")))
-
-
-@pytest.mark.parametrize(
-    ("script", "code", "num_attempts", "said"),
-    [
-        (["done"], 0, 1, "done, at checkpoint step_1"),
-        (["progress", "progress", "done"], 0, 3, "starting again from step_2"),
-        (["futile"] * 9, 1, 4, "3 restarts brought no checkpoint after none"),
-        (["futile", "futile", "progress", "futile", "futile", "done"], 0, 6, "done"),
-        (["mistake"], 2, 1, "by what another attempt would meet again"),
-        (["progress", "mistake"], 2, 2, "by what another attempt would meet again"),
-        (["time"], 0, 1, "saved step_1; queueing this job again"),
-        (["slow"], 1, 1, "time was up, but no checkpoint came after none"),
-        (["progress"] * 60, 1, 51, "50 restarts are enough"),
-    ],
-)
-def test_a_job_starts_again_only_while_that_helps(tmp_path, script, code, num_attempts, said) -> None:
-    job = run_job(tmp_path, *script)
-    assert (job.returncode, attempts(tmp_path)) == (code, num_attempts), job.stderr
-    assert said in job.stderr
-    is_requeued = "requeue 7" in (tmp_path / "scontrol").read_text()
-    assert is_requeued == (script == ["time"])
-
-
-def test_a_job_that_was_queued_again_goes_on_counting(tmp_path) -> None:
-    for attempt in range(1, 4):
-        assert run_job(tmp_path, *["time"] * attempt).returncode == 0
-    assert attempts(tmp_path) == 3
-    ledger = [json.loads(line) for line in (tmp_path / "runs" / "first" / "restarts.jsonl").read_text().splitlines()]
-    assert [(event["restart"], event["from"], event["why"]) for event in ledger] == [
-        (n, f"step_{n}", "time limit") for n in (1, 2, 3)
-    ]
-
-
-def test_a_job_hands_on_awkward_arguments_unharmed(tmp_path) -> None:
-    assert run_job(tmp_path, "done", overrides=tuple(AWKWARD)).returncode == 0
-    handed = (tmp_path / "srun-1").read_text().split("\0")[:-1]
-    assert handed[-len(AWKWARD) - 1 :] == ["pretrain", *AWKWARD]
-    assert not (tmp_path / "x").exists()
+def test_slurm_sbatch_is_what_its_template_makes() -> None:
+    assert (LAUNCH / "slurm.sbatch").read_text() == standalone(), (
+        "write mai1.launch.slurm.standalone() to launch/slurm.sbatch"
+    )
