@@ -17,3 +17,9 @@ class FaultyRankError(RuntimeError):
     """One rank computes wrongly time and again: its machine must be left out."""
 
     exit_code = 5
+
+
+class UnfitNodesError(RuntimeError):
+    """The check of the nodes before the first step found what must be mended, or nodes that must be left out."""
+
+    exit_code = 6

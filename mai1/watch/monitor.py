@@ -11,14 +11,17 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mai1.watch.heartbeat import Heartbeat, Phase
+from mai1.watch.heartbeat import Beat, Heartbeat, Phase
 from mai1.watch.incident import PAGE, Finding, write_finding, write_page
 
 HEARTBEAT, STACKS, COLLECTIVES = "heartbeat", "stacks.txt", "collectives.json"
 """Files of the folder that a rank shares with its monitor."""
+SIGN_OF_LIFE, SIGN_EVERY_S = "alive.json", 10.0
+"""What rank 0's monitor writes beside the logs, for people and other machines: where the run is, and that it is alive."""
 STACKS_SIGNAL = signal.SIGUSR2
 ANSWER_WITHIN_S = 3.0
 """For a rank to write its stacks and collectives."""
@@ -53,6 +56,7 @@ class Monitor:
         self.folder, self.incident = Path(settings.folder), Path(settings.incident)
         self.heartbeat = Heartbeat(self.folder / HEARTBEAT)
         self.idle_s = 0.0
+        self._shown, self._shown_at = "", 0.0
 
     def run(self) -> None:
         """Return when the run is over, or the rank gone, by itself or because it was stuck."""
@@ -60,6 +64,7 @@ class Monitor:
         while self._trainer_is_there():
             self._stop_an_orphan()
             beat, now = self.heartbeat.read(), time.monotonic()
+            self._show_life(beat, beat.phase.name)
             # after Ctrl-Z or a suspended machine the monitor, too, slept: that is nobody's fault
             self.idle_s += min(now - asleep_since, 2 * self.settings.poll_s)
             asleep_since = now
@@ -68,9 +73,30 @@ class Monitor:
             if beat != last:
                 last, self.idle_s = beat, 0.0
             if self.idle_s > self.settings.patience_s[beat.phase] or self.incident.exists():
+                self._show_life(beat, "stuck")
                 self._end_a_stuck_rank()
                 return
             time.sleep(self.settings.poll_s)
+        beat = self.heartbeat.read()
+        self._show_life(beat, beat.phase.name if beat.phase is Phase.over else "gone")
+
+    def _show_life(self, beat: Beat, phase: str) -> None:
+        """Of rank 0, once it holds the run's directory: every few seconds, and when its phase changes."""
+        now, is_ended = time.monotonic(), phase in (Phase.over.name, "gone")
+        if self.settings.rank or not beat.number or (is_ended and not self._shown):
+            return
+        if phase == self._shown and now - self._shown_at < SIGN_EVERY_S:
+            return
+        self._shown, self._shown_at = phase, now
+        path = self.incident.parent / SIGN_OF_LIFE
+        sign = {"phase": phase, "step": beat.step, "host": self.settings.host, "pid": self.settings.trainer_pid}
+        with suppress(OSError):  # a disk that is full must not keep it from watching
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = path.with_suffix(".new")
+            fresh.unlink(missing_ok=True)
+            with open(fresh, "x", encoding="utf-8") as file:
+                json.dump(sign | {"idle_s": self.idle_s}, file)
+            os.replace(fresh, path)
 
     def _trainer_is_there(self) -> bool:
         return os.getppid() == self.settings.trainer_pid

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mai1.watch.config import LaunchConfig
-from mai1.watch.faults import DivergedError, FaultyRankError, ReplicasDifferError
+from mai1.watch.faults import DivergedError, FaultyRankError, ReplicasDifferError, UnfitNodesError
 from mai1.watch.incident import PAGE
 
 LEDGER = "restarts.jsonl"
@@ -19,6 +19,7 @@ FINAL_CODES = {
     ReplicasDifferError.exit_code: "ranks hold different weights: a machine is broken, leave it out",
     DivergedError.exit_code: "training diverged for good: a person must look at data and learning rate",
     FaultyRankError.exit_code: "one rank computes wrongly time and again: leave its machine out",
+    UnfitNodesError.exit_code: "nodes are not fit for a run: mend them or leave them out",
     130: "it was interrupted",
 }
 """Exit codes after which nothing is started again, and why."""
