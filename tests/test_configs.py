@@ -9,6 +9,7 @@ import yaml
 
 from data_prep.prepare import PrepareConfig
 from mai1.checkpoint.families import family_of
+from mai1.launch.config import JobConfig
 from mai1.run.arena import ArenaConfig
 from mai1.run.chat import ChatConfig
 from mai1.run.compose import compose_config, key_names
@@ -20,6 +21,9 @@ from mai1.run.grow import GrowConfig
 from mai1.run.help import field_notes
 from mai1.run.import_checkpoint import ImportConfig
 from mai1.run.inspect import InspectConfig
+from mai1.run.plan import PlanConfig
+from mai1.run.preflight import PreflightCommand
+from mai1.run.rehearse import RehearseConfig
 from mai1.run.score import ScoreConfig
 from mai1.run.tokenizer import TrainTokenizerConfig
 from tests.model.test_counts import SHAPES, shape
@@ -37,6 +41,10 @@ SCHEMAS = {
     "grow": GrowConfig,
     "import": ImportConfig,
     "inspect": InspectConfig,
+    "launch": JobConfig,
+    "plan": PlanConfig,
+    "preflight": PreflightCommand,
+    "rehearse": RehearseConfig,
     "score": ScoreConfig,
     "tokenizer": TrainTokenizerConfig,
 }
@@ -80,7 +88,7 @@ def assert_types(value: object, kind: object, where: str) -> None:
 def test_every_yaml_file_belongs_to_a_command_or_a_group():
     commands = {path.stem for path in Path("configs").glob("*.yaml")}
     assert commands == set(SCHEMAS)
-    assert {path.parent.name for path in GROUPS} == {"model", "experiment", "curation"}
+    assert {path.parent.name for path in GROUPS} == {"model", "experiment", "curation", "hardware"}
     for command in commands:  # without its schema line a file would silently lose its types
         assert f"{command}_schema" in yaml.safe_load(Path(f"configs/{command}.yaml").read_text())["defaults"]
 
@@ -93,13 +101,15 @@ def test_every_command_composes_to_its_typed_dataclass(command: str):
 @pytest.mark.parametrize("path", GROUPS, ids=lambda path: f"{path.parent.name}={path.stem}")
 def test_every_option_composes_to_what_its_file_says(path: Path):
     content = yaml.safe_load(path.read_text())
-    command = "prepare" if path.parent.name == "curation" else "sft" if path.stem.endswith("_sft") else "pretrain"
+    command = {"curation": "prepare", "hardware": "plan"}.get(path.parent.name, "pretrain")
+    command = "sft" if path.stem.endswith("_sft") else command
     config = compose_config(command, SCHEMAS[command], [f"{path.parent.name}={path.stem}"])
     assert_types(config, SCHEMAS[command], command)
-    for key, expected in leaves(content, prefix="model." if path.parent.name == "model" else ""):
+    group = path.parent.name
+    for key, expected in leaves(content, prefix=f"{group}." if group in ("model", "hardware") else ""):
         value = config
         for name in key.split("."):
-            value = getattr(value, name)
+            value = value[name] if isinstance(value, dict) else getattr(value, name)
         value = value.value if isinstance(value, Enum) else value
         assert value == (float(expected) if isinstance(value, float) else expected), key
 

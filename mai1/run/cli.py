@@ -2,7 +2,7 @@
 
 Exit codes: 0 done, or saved on request; 1 a crash, with its traceback; 2 a mistake of the user's, in one line;
 3 ranks that should hold the same weights do not; 4 training diverged and going back did not help; 5 a rank computes wrongly;
-130 Ctrl-C where there is nothing to save, or twice.
+6 the nodes are not fit for a run; 130 Ctrl-C where there is nothing to save, or twice.
 """
 
 import errno
@@ -13,15 +13,18 @@ import sys
 import time
 from contextlib import suppress
 
-from mai1.watch.faults import DivergedError, FaultyRankError, ReplicasDifferError
+from mai1.watch.faults import DivergedError, FaultyRankError, ReplicasDifferError, UnfitNodesError
 
 COMMANDS = {
     "prepare": "clean, filter, deduplicate and tokenize text into shards:     mai1 prepare",
     "tokenizer": "learn, compare, export tokenizers, look at pieces:            mai1 tokenizer train input=books output=tok",
     "mixture": "how much of each source: plan, sweep of small runs, fit:      mai1 mixture plan",
+    "plan": "memory, time, cost and the best layout of a run:             mai1 plan model=mai1_500b devices=4096",
     "pretrain": "train a model on prepared shards:                             mai1 pretrain model=tiny run.name=first",
     "sft": "tune a model on instructions:                                 mai1 sft checkpoint.init_from=runs/first",
     "align": "tune a model on better and worse answers:                     mai1 align checkpoint.init_from=runs/first-sft",
+    "rehearse": "one rank of a run of any size, without its devices:          mai1 rehearse model=mai1_500b devices=512",
+    "launch": "on one machine or thousands: Slurm, Kubernetes, Ray ...:     mai1 launch target=slurm command='pretrain ...'",
     "generate": "continue a prompt or answer a chat:                           mai1 generate checkpoint=runs/first prompt='Once'",
     "chat": "talk to a model in the terminal:                              mai1 chat checkpoint=runs/first-sft",
     "evaluate": "scores on tasks, held-out loss, answers to questions:         mai1 evaluate checkpoint=runs/first",
@@ -34,6 +37,9 @@ COMMANDS = {
     "export": "weights, model card, proof and GGUF to hand on:               mai1 export checkpoint=runs/first output=release",
     "import": "a Hugging Face model as a checkpoint, all checked:            mai1 import checkpoint=HF_DIR output=DIR",
     "report": "write report.html of a run or a corpus:                       mai1 report runs/first",
+    "preflight": "look at a job's nodes before it starts:                      mai1 preflight directory=runs/first",
+    "status": "how runs are doing, from their files:                        mai1 status runs",
+    "watch": "the same of one run, as it goes on:                          mai1 watch runs/first",
 }
 
 MODULES = {"import": "import_checkpoint"}
@@ -92,10 +98,10 @@ def _run(command: str, arguments: list[str], *, shows_traceback: bool) -> int:
         if error.errno not in NO_SPACE or shows_traceback:
             raise
         return _mistake(f"{error}: free some space or choose another disk, then run the same command again")
-    except (ReplicasDifferError, DivergedError, FaultyRankError) as fault:
+    except (ReplicasDifferError, DivergedError, FaultyRankError, UnfitNodesError) as fault:
         if shows_traceback:
             raise
-        _say(str(fault))
+        _say(str(fault), code=fault.exit_code)
         return fault.exit_code
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
@@ -104,11 +110,11 @@ def _run(command: str, arguments: list[str], *, shows_traceback: bool) -> int:
 
 
 def _mistake(message: str) -> int:
-    _say(message)
+    _say(message, code=2)
     return 2
 
 
-def _say(message: str) -> None:
+def _say(message: str, *, code: int) -> None:
     """One line, and a file for the launcher, if there is one: torchrun shows it, and nothing is started again."""
     rank = os.environ.get("RANK", "0")
     message = "".join(
@@ -117,4 +123,4 @@ def _say(message: str) -> None:
     print(f"mai1: {'' if rank == '0' else f'[rank {rank}] '}{message}", file=sys.stderr, flush=True)
     if error_file := os.environ.get("TORCHELASTIC_ERROR_FILE"):
         with suppress(OSError), open(error_file, "w", encoding="utf-8") as file:
-            json.dump({"message": message, "timestamp": int(time.time())}, file)
+            json.dump({"message": message, "timestamp": int(time.time()), "code": code}, file)

@@ -19,6 +19,7 @@ from mai1.model.moe.routing_policy import RoutingConfig
 from mai1.model.transformer import ModelConfig
 from mai1.objective.pair_losses import PreferenceConfig
 from mai1.optim.adamw import OptimConfig
+from mai1.preflight.config import Checks, PreflightConfig
 from mai1.tokenizer.chat_tokens import Learn
 from mai1.train.alarms import AlarmConfig
 from mai1.train.guard import GuardConfig
@@ -176,6 +177,9 @@ class StageConfig:
     """What looks for stuck, slow and diverging ranks."""
     launch: LaunchConfig = field(default_factory=LaunchConfig)
     """Starting the ranks of this machine, and starting them again."""
+    preflight: PreflightConfig = field(default_factory=lambda: PreflightConfig(checks=Checks.off))
+    """Looking at the nodes before the first step; off, because a restart needs no second look and `mai1 preflight` gives a job
+    its first."""
 
 
 @dataclass(kw_only=True, slots=True)

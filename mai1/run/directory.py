@@ -19,7 +19,10 @@ from mai1 import __version__
 from mai1.run.config import StageConfig
 
 # Sections and keys that a resumed run may change; all others decide what is learned.
-FREE_SECTIONS = ("engine", "alarms", "guard", "ledger", "wandb", "samples", "sampling", "watch", "launch", "evaluation")
+FREE_SECTIONS = (
+    *("engine", "alarms", "guard", "ledger", "wandb", "samples", "sampling"),
+    *("watch", "launch", "preflight", "evaluation"),
+)
 FREE_KEYS = (
     "batch.sequences_per_microbatch",
     "train.steps",
@@ -43,8 +46,8 @@ MAX_CONFIG_BYTES = 1 << 16
 DATA_KEYS = ("data.path", "data.train", "data.heldout")
 """Free as well where changed data was accepted, and so is data.mixture: what was trained on is known by its fingerprint."""
 
-SUPERVISOR_FILES = {"logs", "restarts.jsonl"}
-"""What may be in a run's directory before its first rank has claimed it."""
+SUPERVISOR_FILES = {"logs", "launch", "restarts.jsonl", "preflight.json", "excluded_nodes.txt"}
+"""What may be in a run's directory before its first rank has claimed it: what launchers keep there."""
 
 
 def plain(value: object) -> object:

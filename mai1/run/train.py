@@ -34,6 +34,7 @@ from mai1.run.datasets import write_baselines
 from mai1.run.directory import claim_run_directory, plain, write_atomically
 from mai1.run.objective import objective_and_evaluation, prepare_tuning, reference_flops
 from mai1.run.periodic import periodic_tasks
+from mai1.run.preflight import check_nodes
 from mai1.run.report import summary
 from mai1.run.samples import ask_questions, periodic_samples, write_continuations
 from mai1.run.stage import Stage, check_stage
@@ -67,6 +68,7 @@ def run_stage(stage: Stage, stop: StopRequest) -> None:
 
 def _train(stage: Stage, world: World, stop: StopRequest, watch: RankWatch) -> None:
     lock = _on_main_rank(world, lambda: _claim(stage))
+    check_nodes(stage.config.preflight, world, directory=stage.config.run.path)
     stage.data = check_data(stage.data, stage.config, world)
     start_deepspeed()
     trainer = _build_trainer(stage, world, stop, watch)

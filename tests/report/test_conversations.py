@@ -24,7 +24,8 @@ def test_sources_are_told_with_what_is_learned_of_them(tmp_path: Path):
     train = {"path": "train.jsonl", "all": figures(100, too_long=7, tokens=2000, supervised=1150), "sources": sources}
     (run / "tuning_data.json").write_text(json.dumps({"train": train}))
     page = build_report(run).read_text()
-    for words in ("train: train.jsonl", '<td>forum</td><td class="n">90</td><td class="n">83</td><td class="n">7</td>', "25.0%", "90.0%", "57.5%"):
+    forum = '<td>forum</td><td class="n">90</td><td class="n">83</td><td class="n">7</td>'
+    for words in ("train: train.jsonl", forum, "25.0%", "90.0%", "57.5%"):
         assert words in page, words
     assert "up to 128" in page and "up to 256" in page
 

@@ -1,0 +1,168 @@
+"""A plan: the best layouts for a model on some devices, and what a run in the first of them takes."""
+
+from dataclasses import dataclass, replace
+
+from mai1.model.flops import ParameterCounts, count_parameters, training_flops_per_token
+from mai1.plan.energy import EnergyAndCost, EnergyConfig, energy_and_cost
+from mai1.plan.goodput import Goodput, GoodputConfig, checkpoint_bytes, goodput
+from mai1.plan.laws import recommend
+from mai1.plan.recommendation import Recommendation
+from mai1.plan.refusal import why_nothing_fits
+from mai1.plan.search import Candidate, Found, Progress, search
+from mai1.plan.space import Question
+from mai1.plan.traffic import traffic_of
+from mai1.plan.transfer import Transfer, share_outside_node
+
+NUM_TODAY = 5
+"""Layouts shown that this version can run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Load:
+    """A transfer and the links it takes."""
+
+    transfer: Transfer
+    share_outside_node: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Length:
+    """What training on a number of tokens takes in one layout."""
+
+    steps: int
+    goodput: Goodput | None
+    """None where the hardware file does not say how fast devices reach their host and storage."""
+    cost: EnergyAndCost
+    """Time lost to failures included, where that is known."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """The answer to a question."""
+
+    question: Question
+    tokens: float
+    """The run is to train on."""
+    parameters: ParameterCounts
+    flops_per_token: int
+    """In the convention of `mai1.model.flops`."""
+    found: Found
+    best: Candidate
+    length: Length
+    """Of a run in the best layout."""
+    loads: list[Load]
+    """Of the best layout."""
+    today: list[Candidate]
+    """The fastest that fit and that this version can run."""
+    laws: list[Recommendation]
+    """For as many FLOPs as the run has."""
+
+    @property
+    def runnable(self) -> Candidate | None:
+        """The best that this version can run; None where it can run none that fits."""
+        return self.today[0] if self.today else None
+
+    @property
+    def compute_flops(self) -> float:
+        """Of the whole run."""
+        return self.flops_per_token * self.tokens
+
+    def mfu_of(self, candidate: Candidate) -> float:
+        """Share of the devices' peak in the layout's format that the model's own FLOPs are."""
+        peak = self.question.hardware.peak_flops[candidate.layout.format.value] * candidate.layout.num_devices
+        return self.flops_per_token / candidate.seconds_per_token / peak
+
+
+def make_plan(
+    question: Question,
+    *,
+    tokens: float,
+    goodput_config: GoodputConfig | None = None,
+    energy: EnergyConfig | None = None,
+    progress: Progress = lambda items, _: items,
+) -> Plan:
+    """Search, and say what the best layout takes; ValueError where nothing fits, with what is lacking and what would."""
+    found = search(question, progress=progress)
+    if not found.best:
+        raise ValueError(why_nothing_fits(question, found))
+    best = found.best[0]
+    flops_per_token = training_flops_per_token(question.model, context=question.sequence_length)
+    return Plan(
+        question=question,
+        tokens=tokens,
+        parameters=count_parameters(question.model),
+        flops_per_token=flops_per_token,
+        found=found,
+        best=best,
+        length=length_of(question, best, tokens=tokens, goodput_config=goodput_config, energy=energy),
+        loads=loads_of(question, best),
+        today=found.best
+        if question.must_run
+        else search(replace(question, must_run=True), limit=NUM_TODAY, progress=progress).best,
+        laws=laws_for(flops_per_token * tokens, context=question.sequence_length),
+    )
+
+
+def laws_for(compute_flops: float, *, context: int) -> list[Recommendation]:
+    """What scaling laws advise; nothing for runs far smaller or larger than they speak of."""
+    return recommend(compute_flops, context=context) if 1e15 <= compute_flops <= 1e30 else []
+
+
+def length_of(
+    question: Question,
+    candidate: Candidate,
+    *,
+    tokens: float,
+    goodput_config: GoodputConfig | None = None,
+    energy: EnergyConfig | None = None,
+) -> Length:
+    """Steps, days, energy and cost of a run in this layout."""
+    hardware, devices = question.hardware, question.num_devices
+    stored = checkpoint_bytes(count_parameters(question.model).total, weight_bytes=candidate.layout.format.stored_bytes)
+    failing = None
+    if hardware.host_bytes_per_s and hardware.storage_bytes_per_s:
+        failing = goodput(devices, hardware, stored, step_s=candidate.time.total, config=goodput_config)
+    return Length(
+        steps=-(-int(tokens) // candidate.workload.tokens_per_step),
+        goodput=failing,
+        cost=energy_and_cost(
+            tokens,
+            tokens_per_s=1 / candidate.seconds_per_token,
+            num_devices=devices,
+            hardware=hardware,
+            effective_share=failing.effective_share if failing else 1.0,
+            config=energy,
+        ),
+    )
+
+
+def loads_of(question: Question, candidate: Candidate) -> list[Load]:
+    """What travels, most first."""
+    transfers = traffic_of(candidate.workload, candidate.layout, imbalance=question.imbalance)
+    loads = [
+        Load(
+            transfer=transfer,
+            share_outside_node=share_outside_node(transfer, candidate.layout, question.hardware),
+        )
+        for transfer in transfers
+    ]
+    return sorted(loads, key=lambda load: -load.transfer.bytes_sent)
+
+
+def fewest_devices(
+    question: Question,
+    *,
+    tokens: float,
+    days: float,
+    counts: list[int],
+    progress: Progress = lambda items, _: items,
+) -> int:
+    """The first of `counts` on which a layout fits and, unless `days` is 0, trains on `tokens` in so many days of steps."""
+    for count in progress(counts, "device counts"):
+        found = search(replace(question, num_devices=count), limit=1)
+        if found.best and (not days or tokens * found.best[0].seconds_per_token <= days * 86400):
+            return count
+    wish = f" and trains on {tokens:.3g} tokens in {days:g} days" if days else ""
+    raise ValueError(
+        f"devices=auto: no layout on up to {counts[-1]:,} devices fits{wish}: give more days or other hardware"
+    )
