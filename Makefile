@@ -2,6 +2,7 @@
 # make smoke     the whole path on real text: prepare, pretrain, resume, tune, answer, reload in transformers
 # make test      all tests
 # make check     style and layout
+# make docs      the documentation site, its links checked: build/docs/site/index.html
 # make bench TEXT=tinyshakespeare.txt   the learning curves of docs/learning.md
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ JOBS   ?= 2
 PIP    := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DONE   := $(VENV)/.installed
 
-.PHONY: install smoke test style check bench clean
+.PHONY: install smoke test style check docs bench clean
 
 install: $(DONE)
 
@@ -35,6 +36,9 @@ style: $(DONE)
 
 check: style
 	$(VENV)/bin/python -m pytest tests/test_house.py tests/test_configs.py
+
+docs: $(DONE)
+	$(VENV)/bin/python -m docs.build build/docs
 
 bench: $(DONE)
 	$(VENV)/bin/python benchmarks/learning.py --text $(TEXT)
