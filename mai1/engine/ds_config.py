@@ -120,7 +120,7 @@ def deepspeed_config(
         "stage": config.zero_stage,
         "contiguous_gradients": True,
         "reduce_scatter": True,
-        "overlap_comm": False,
+        "overlap_comm": config.zero_stage == 3,  # weights arrive, and gradients leave, while layers compute
     }
     if config.zero_stage == 3:
         zero["stage3_param_persistence_threshold"] = WHOLE_BELOW
