@@ -27,7 +27,8 @@ SMALL = {
     "grow": ["row_length=64", "measured_rows=4"],
     "inspect": ["sequence_length=64", "max_tokens=640"],
 }
-AS_WRITTEN = ("checkpoint", "report", "tokenizer", "mixture", "lint", "export")
+AS_WRITTEN = ("checkpoint", "report", "tokenizer", "mixture", "lint", "export", "plan", "rehearse", "preflight", "status")
+AS_WRITTEN += ("launch",)
 
 
 def test_the_first_commands_are_targets_of_the_makefile():
@@ -69,4 +70,5 @@ def test_every_command_runs_as_written(tmp_path):
     first_run = ["prepare", "pretrain", "sft", "generate", "evaluate", "inspect", "checkpoint", "report"]
     text = ["prepare", "report", "tokenizer", "mixture"]
     release = ["align", "evaluate", "lint", "chat", "export", "grow"]
-    assert ran == [*first_run, *text, *release, "pretrain", "pretrain", "checkpoint"]
+    cluster = ["plan", "rehearse", "launch", "preflight", "status"]
+    assert ran == [*first_run, *text, *release, "pretrain", *cluster, "pretrain", "checkpoint"]
