@@ -27,7 +27,7 @@ from moe_vs_dense import Settings, Shape, Training, build_model, prepare, read_r
 from mai1.dist import World, start_world, stop_world
 from mai1.engine.engine import start_deepspeed
 from mai1.model.flops import training_flops_per_token
-from mai1.plan.fit_laws import best_size_exponent, fit, size_and_tokens, starts, valley
+from mai1.plan.laws.fit import best_size_exponent, fit, size_and_tokens, starts, valley
 
 WIDTHS = [16, 24, 32, 48, 64, 96]
 BUDGETS = [1.5e11, 4.5e11, 1.35e12]

@@ -2,9 +2,9 @@
 
 usage: python benchmarks/plan_errors.py [--cpu] [--repeats 5]
 
-Without --cpu: fits the constants of `mai1.plan.constants` to `mai1/plan/published.json` and prints them, then the table of
-docs/planning-errors.md: for every row the error with what was fitted to all rows, and with what was fitted to the rows of
-other families only. A second or two.
+Without --cpu: fits the constants of `mai1.plan.timing.constants` to the rows of `mai1/plan/timing/published.json` and prints
+them, then the table of docs/planning-errors.md: for every row the error with what was fitted to all rows, and with what was
+fitted to the rows of other families only; and the errors with sources, programs and devices left out. Some seconds.
 
 With --cpu: measures peak and bandwidth of one core, then training steps of models of several sizes (forward, loss, backward,
 clipping, AdamW in fp32, one thread), and prints predicted and measured seconds. Process CPU time, so that other work on the
@@ -27,11 +27,11 @@ from mai1.model.moe.layer import MoEConfig
 from mai1.model.moe.routing_policy import RoutingConfig
 from mai1.model.transformer import ModelConfig, MoETransformer
 from mai1.optim.adamw import OptimConfig, build_adamw, parameter_groups
-from mai1.plan.calibration import PRIORS, Fit, error_of, fit_to, leave_families_out, predict
 from mai1.plan.layout import Format, Layout
-from mai1.plan.measure import measure_device
-from mai1.plan.published import Published, read_published
-from mai1.plan.time import step_time
+from mai1.plan.timing.calibration import PRIORS, Fit, error_of, fit_to, leave_families_out, leave_out, predict
+from mai1.plan.timing.measure import measure_device
+from mai1.plan.timing.published import Published, read_habits, read_published
+from mai1.plan.timing.step_time import step_time
 from mai1.plan.workload import Workload
 
 ORDERED = (
@@ -74,6 +74,14 @@ def print_published() -> None:
         print(
             f"\n{name}: {summary(chosen, lambda row: fit)}; family left out: {summary(chosen, lambda r: without[r.family])}"
         )
+    programs = {name: habits.factor for name, habits in read_habits().items()}
+    for kind, kind_of in (
+        ("source", lambda row: row.source),
+        ("program", lambda row: programs[row.software]),
+        ("device", lambda row: row.hardware.name),
+    ):
+        others = leave_out(rows, kind_of)
+        print(f"{kind} left out: {summary(fitted, lambda row, kind_of=kind_of, others=others: others[kind_of(row)])}")
     for name, get in (("fitted", lambda row: fit), ("family left out", lambda row: without[row.family])):
         print(f"orderings right, {name}: {sum(is_in_order(group, rows, get) for group in ORDERED)} of {len(ORDERED)}")
 

@@ -34,7 +34,7 @@ from mai1.model.moe.layer import MoEConfig
 from mai1.model.transformer import ModelConfig, MoETransformer
 from mai1.optim.config import OptimConfig
 from mai1.plan.layout import Format, Layout, Recompute
-from mai1.plan.memory import memory_of
+from mai1.plan.memory.memory import memory_of
 from mai1.plan.workload import Workload
 
 TRIMMED_FROM, MAPPED_FROM, MAPS_AT_MOST = -1, -3, -4

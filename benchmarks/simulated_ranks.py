@@ -45,8 +45,8 @@ from mai1.model.moe.layer import MoEConfig
 from mai1.model.transformer import ModelConfig, MoETransformer
 from mai1.optim.config import OptimConfig
 from mai1.plan.layout import Layout
-from mai1.plan.parameters import parameters_of
-from mai1.plan.state_traffic import flat_groups, replicas_of
+from mai1.plan.memory.parameters import parameters_of
+from mai1.plan.traffic.state import flat_groups, replicas_of
 
 RANKS = (8, 64, 512, 4096, 15000)
 STAGES = {8: 2, 64: 4, 512: 8, 4096: 8, 15000: 15}

@@ -27,7 +27,18 @@ SMALL = {
     "grow": ["row_length=64", "measured_rows=4"],
     "inspect": ["sequence_length=64", "max_tokens=640"],
 }
-AS_WRITTEN = ("checkpoint", "report", "tokenizer", "mixture", "lint", "export", "plan", "rehearse", "preflight", "status")
+AS_WRITTEN = (
+    "checkpoint",
+    "report",
+    "tokenizer",
+    "mixture",
+    "lint",
+    "export",
+    "plan",
+    "rehearse",
+    "preflight",
+    "status",
+)
 AS_WRITTEN += ("launch",)
 
 
@@ -35,7 +46,7 @@ def test_the_first_commands_are_targets_of_the_makefile():
     makefile = (ROOT / "Makefile").read_text()
     named = [command.split()[1] for command in COMMANDS if command.startswith("make ")]
     assert named == ["smoke", "test"]
-    for target in named + ["install", "check", "bench"]:
+    for target in named + ["install", "check", "docs", "bench"]:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 

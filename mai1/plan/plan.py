@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from mai1.model.flops import ParameterCounts, count_parameters, training_flops_per_token
 from mai1.plan.energy import EnergyAndCost, EnergyConfig, energy_and_cost
 from mai1.plan.goodput import Goodput, GoodputConfig, checkpoint_bytes, goodput
-from mai1.plan.laws import recommend
-from mai1.plan.recommendation import Recommendation
-from mai1.plan.refusal import why_nothing_fits
-from mai1.plan.search import Candidate, Found, Progress, search
-from mai1.plan.space import Question
-from mai1.plan.traffic import traffic_of
-from mai1.plan.transfer import Transfer, share_outside_node
+from mai1.plan.laws.recommendation import Recommendation
+from mai1.plan.laws.side_by_side import recommend
+from mai1.plan.search.refusal import why_nothing_fits
+from mai1.plan.search.search import Candidate, Found, Progress, search
+from mai1.plan.search.space import Question
+from mai1.plan.traffic.traffic import traffic_of
+from mai1.plan.traffic.transfer import Transfer, share_outside_node
 
 NUM_TODAY = 5
 """Layouts shown that this version can run."""

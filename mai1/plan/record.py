@@ -4,12 +4,12 @@ from dataclasses import asdict, fields
 from enum import Enum
 
 from mai1.plan.failures import failures
-from mai1.plan.laws import COLUMNS, table
+from mai1.plan.laws.side_by_side import COLUMNS, table
 from mai1.plan.layout import Layout
 from mai1.plan.plan import Length, Load, Plan
-from mai1.plan.refusal import described, shortage
-from mai1.plan.search import Candidate
-from mai1.plan.support import overrides_of
+from mai1.plan.search.refusal import described, shortage
+from mai1.plan.search.search import Candidate
+from mai1.plan.search.support import overrides_of
 
 CONVENTION = (
     "2 FLOPs a multiply-add, a backward is two forwards, attention counts the causal half, the output matrix counts, "

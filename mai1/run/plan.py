@@ -13,15 +13,15 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mai1.data.loader import BatchConfig
-from mai1.plan import usual
 from mai1.plan.energy import EnergyConfig
 from mai1.plan.goodput import GoodputConfig
 from mai1.plan.hardware import Hardware
-from mai1.plan.laws import recommend
+from mai1.plan.laws.side_by_side import recommend
 from mai1.plan.plan import fewest_devices, make_plan
 from mai1.plan.record import as_record
-from mai1.plan.space import Question, Value, pinned_values, usual_format
-from mai1.plan.support import layout_of, obstacles
+from mai1.plan.search import usual
+from mai1.plan.search.space import Question, Value, pinned_values, usual_format
+from mai1.plan.search.support import layout_of, obstacles
 from mai1.plan.workload import Workload
 from mai1.report.page import write_page
 from mai1.report.plan import build_plan_page

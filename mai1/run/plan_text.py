@@ -1,14 +1,14 @@
 """A plan in the terminal: figures in the order in which one asks for them."""
 
 from mai1.plan.failures import failures
-from mai1.plan.laws import COLUMNS, table
+from mai1.plan.laws.recommendation import Recommendation
+from mai1.plan.laws.side_by_side import COLUMNS, table
 from mai1.plan.layout import Layout
 from mai1.plan.plan import Plan
-from mai1.plan.recommendation import Recommendation
 from mai1.plan.record import CONVENTION
-from mai1.plan.refusal import described, gigabytes, shortage
-from mai1.plan.search import Candidate
-from mai1.plan.support import overrides_of
+from mai1.plan.search.refusal import described, gigabytes, shortage
+from mai1.plan.search.search import Candidate
+from mai1.plan.search.support import overrides_of
 
 BAR_WIDTH = 28
 MOST_REFUSED = 4

@@ -7,14 +7,14 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from mai1.plan import usual
 from mai1.plan.layout import Format, Layout
-from mai1.plan.memory import memory_by_stage
-from mai1.plan.memory_kinds import Memory
-from mai1.plan.rehearsal import Rehearsed, rehearse
-from mai1.plan.support import layout_of
-from mai1.plan.traffic import traffic_of
-from mai1.plan.transfer import Transfer
+from mai1.plan.memory.kinds import Memory
+from mai1.plan.memory.memory import memory_by_stage
+from mai1.plan.rehearsal.rehearsal import Rehearsed, rehearse
+from mai1.plan.search import usual
+from mai1.plan.search.support import layout_of
+from mai1.plan.traffic.traffic import traffic_of
+from mai1.plan.traffic.transfer import Transfer
 from mai1.plan.workload import Workload
 from mai1.run.compose import compose_config
 from mai1.run.config import PretrainConfig

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from mai1.plan import fine_grained_law, hunyuan_law, joint_law, ling_law, sparsity_law
-from mai1.plan.laws import COLUMNS, recommend, spread, table
-from mai1.plan.recommendation import lowest
+from mai1.plan.laws import fine_grained, hunyuan, joint, ling, sparsity
+from mai1.plan.laws.recommendation import lowest
+from mai1.plan.laws.side_by_side import COLUMNS, recommend, spread, table
 
 FINE_GRAINED_TABLE_2 = [  # active, tokens, granularity, FLOPs, loss
     (100e6, 4.37e9, 8, 2.95e18, 3.133),
@@ -44,7 +44,7 @@ JOINT_TABLE_1 = [  # FLOPs, experts, active, tokens
 def test_the_fine_grained_law_gives_its_table_of_optima(
     active: float, tokens: float, granularity: int, flops: float, loss: float
 ):
-    law = fine_grained_law.OF_64
+    law = fine_grained.OF_64
     assert law.flops_per_token(active, granularity) * tokens == pytest.approx(flops, rel=0.005)
     best = law.best(flops)
     assert best.granularity == granularity
@@ -55,7 +55,7 @@ def test_the_fine_grained_law_gives_its_table_of_optima(
 
 def test_its_parameters_are_43_times_the_active_ones_and_not_64():
     """With 64 the best sizes are 14% too small and tokens 16% too many; losses are off by three times as much."""
-    law = fine_grained_law.OF_64
+    law = fine_grained.OF_64
     assert law.total(1.0) == 43
     for active, tokens, granularity, _, loss in FINE_GRAINED_TABLE_2:
         with_43, with_64 = (abs(law.loss(ratio * active, tokens, granularity) - loss) for ratio in (43, 64))
@@ -66,7 +66,7 @@ def test_its_parameters_are_43_times_the_active_ones_and_not_64():
 def test_the_law_of_16_is_inside_its_published_percentiles(
     active: float, tokens: tuple[float, float], granularity: tuple[int, int]
 ):
-    law = fine_grained_law.OF_16
+    law = fine_grained.OF_16
 
     def apart(flops: float) -> float:
         return abs(math.log(law.best(flops).active / active))
@@ -79,114 +79,114 @@ def test_the_law_of_16_is_inside_its_published_percentiles(
 @pytest.mark.parametrize("flops", [1e18, 1e20, 1e23, 1e26])
 def test_mixtures_are_better_than_dense_models_at_every_budget(flops: float):
     """Section 6.3 of the fine-grained paper; finding 2 of the joint one."""
-    losses = [law.best(flops).loss for law in (fine_grained_law.OF_64, fine_grained_law.DENSE)]
+    losses = [law.best(flops).loss for law in (fine_grained.OF_64, fine_grained.DENSE)]
     assert losses[0] < losses[1]
-    of_experts = [joint_law.recommend(flops, experts).loss for experts in (1, 2, 4, 8, 16, 32)]
+    of_experts = [joint.recommend(flops, experts).loss for experts in (1, 2, 4, 8, 16, 32)]
     assert of_experts == sorted(of_experts, reverse=True)
 
 
 @pytest.mark.parametrize(("experts", "m", "mu", "n", "nu"), JOINT_TABLE_4)
 def test_the_joint_law_reduces_to_the_published_power_laws(experts: int, m: float, mu: float, n: float, nu: float):
-    law = joint_law.with_experts(experts)
+    law = joint.with_experts(experts)
     assert (law.m, law.mu, law.n, law.nu) == pytest.approx((m, mu, n, nu), rel=3e-3)
 
 
 @pytest.mark.parametrize(("flops", "experts", "active", "tokens"), JOINT_TABLE_1)
 def test_the_joint_law_gives_its_table_of_optima(flops: float, experts: int, active: float, tokens: float):
-    answer = joint_law.recommend(flops, experts)
+    answer = joint.recommend(flops, experts)
     assert answer.active == pytest.approx(active, rel=0.03)
     assert answer.tokens == pytest.approx(tokens, rel=0.03)
 
 
 @pytest.mark.parametrize("experts", [1, 8, 32])
 def test_no_other_size_is_better_to_the_joint_law(experts: int):
-    law, flops = joint_law.with_experts(experts), 1e21
+    law, flops = joint.with_experts(experts), 1e21
     best = lowest(lambda active: law.loss(active, flops / 6 / active), 1e6, 1e13)
     assert law.best_active(flops) == pytest.approx(best, rel=1e-4)
 
 
 def test_the_joint_law_counts_the_parameters_of_its_experiments():
     """Appendix E: width 1,024 and 16 blocks are 321M active; 5.0 B in all with 32 experts, 321M with one."""
-    assert joint_law.width(321e6) == pytest.approx(1024, rel=0.01)
+    assert joint.width(321e6) == pytest.approx(1024, rel=0.01)
     in_blocks = 1024**3 / 64
     assert 321e6 + 9 * 31 * in_blocks == pytest.approx(5.0e9, rel=0.01)
-    dense = joint_law.recommend(1e20, 1)
+    dense = joint.recommend(1e20, 1)
     assert dense.total == dense.active
 
 
 def test_more_experts_ask_for_a_lower_learning_rate():
-    assert joint_law.learning_rate(1e9, 16) == pytest.approx(joint_law.learning_rate(1e9, 1) / 2)
-    assert joint_law.learning_rate(1e9, 1) == pytest.approx(math.exp(8.39) * 1e9**-0.81)
+    assert joint.learning_rate(1e9, 16) == pytest.approx(joint.learning_rate(1e9, 1) / 2)
+    assert joint.learning_rate(1e9, 1) == pytest.approx(math.exp(8.39) * 1e9**-0.81)
 
 
 def test_efficiency_leverage_is_more_than_seven_at_1e22():
     """3.1% active and granularity 12 (section 4.2.2); the pilot model's 3.4% (section 5)."""
-    assert ling_law.efficiency_leverage(0.031, 12, 1e22) == pytest.approx(7.24, abs=0.01)
-    pilot = ling_law.activation_ratio(384, 12, 1)
+    assert ling.efficiency_leverage(0.031, 12, 1e22) == pytest.approx(7.24, abs=0.01)
+    pilot = ling.activation_ratio(384, 12, 1)
     assert pilot == pytest.approx(0.034, abs=0.0005)
-    assert ling_law.efficiency_leverage(pilot, 12, 1e22) == pytest.approx(7, abs=0.05)
+    assert ling.efficiency_leverage(pilot, 12, 1e22) == pytest.approx(7, abs=0.05)
 
 
 def test_the_best_granularity_is_near_twelve():
-    assert ling_law.best_granularity(0.031, 1e22) == pytest.approx(2 ** (1.17e-1 / (2 * 1.67e-2)), rel=1e-3)
-    assert ling_law.best_granularity(0.031, 1e22) == pytest.approx(11.3, abs=0.1)
+    assert ling.best_granularity(0.031, 1e22) == pytest.approx(2 ** (1.17e-1 / (2 * 1.67e-2)), rel=1e-3)
+    assert ling.best_granularity(0.031, 1e22) == pytest.approx(11.3, abs=0.1)
 
 
 @pytest.mark.parametrize(("base", "leverage"), [(10, 5.4), (math.e, 5334)])
 def test_one_base_for_both_logarithms_does_not_give_what_the_paper_states(base: float, leverage: float):
     log_c, log_g = math.log(1e22, base), math.log(12, base)
-    saturated = 0.031 + ling_law.A_START
-    exponent = ling_law.A + ling_law.D * log_c + ling_law.GAMMA * log_g**2 + ling_law.BETA * log_g
+    saturated = 0.031 + ling.A_START
+    exponent = ling.A + ling.D * log_c + ling.GAMMA * log_g**2 + ling.BETA * log_g
     assert saturated**exponent == pytest.approx(leverage, rel=0.01)
 
 
 def test_a_dense_model_has_no_leverage():
-    assert ling_law.efficiency_leverage(1 - ling_law.A_START, 2, 1e21) == pytest.approx(1)
+    assert ling.efficiency_leverage(1 - ling.A_START, 2, 1e21) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("flops", [1e18, 1e20, 1e24])
 def test_lings_sizes_and_tokens_are_the_whole_budget(flops: float):
-    assert ling_law.best_flops_per_token(flops) * ling_law.best_tokens(flops) == pytest.approx(flops, rel=2e-3)
-    assert ling_law.best_flops_per_token(flops) < ling_law.dense_flops_per_token(flops)
+    assert ling.best_flops_per_token(flops) * ling.best_tokens(flops) == pytest.approx(flops, rel=2e-3)
+    assert ling.best_flops_per_token(flops) < ling.dense_flops_per_token(flops)
 
 
 def test_lings_pilot_model_costs_its_budget():
     """0.85 B active parameters on a trillion tokens in rows of 8,192 at 1e22 FLOPs (section 5), 20 layers of 2,048."""
-    active_per_layer, total_per_layer = ling_law.parameters_per_layer(2 * 2048 / 384)
+    active_per_layer, total_per_layer = ling.parameters_per_layer(2 * 2048 / 384)
     squares = 20 * 2048**2
     assert active_per_layer * squares == pytest.approx(0.85e9, rel=0.05)
     assert total_per_layer * squares == pytest.approx(17.5e9, rel=0.1)
     flops_per_token = 6 * active_per_layer * squares + 12 * 8192 * 20 * 2048
     assert flops_per_token * 1e12 == pytest.approx(1e22, rel=0.15)
-    assert ling_law.layers(flops_per_token, active_per_layer, 8192) == pytest.approx(20, abs=0.3)
+    assert ling.layers(flops_per_token, active_per_layer, 8192) == pytest.approx(20, abs=0.3)
 
 
 def test_lings_batch_is_its_pilot_models():
     """1,792 rows of 4,096 tokens; its learning rate of 3.78e-4 is a quarter below the rule's."""
-    assert ling_law.batch_tokens(1e22) == pytest.approx(1792 * 4096, rel=0.03)
-    assert ling_law.learning_rate(1e22) == pytest.approx(3.78e-4 / 0.755, rel=0.01)
+    assert ling.batch_tokens(1e22) == pytest.approx(1792 * 4096, rel=0.03)
+    assert ling.learning_rate(1e22) == pytest.approx(3.78e-4 / 0.755, rel=0.01)
 
 
 def test_a_longer_context_leaves_less_for_parameters():
-    short, long = (ling_law.recommend(1e21, context=context) for context in (4096, 65536))
+    short, long = (ling.recommend(1e21, context=context) for context in (4096, 65536))
     assert long.active < short.active
     assert long.tokens == short.tokens
 
 
 def test_hunyuan_large_is_what_its_law_gave():
     """58.1 B active parameters and 5.6 T tokens, at the budget that equation 2 gives them."""
-    flops = hunyuan_law.flops(58.1e9, 5.6e12)
-    assert hunyuan_law.best_active(flops) == pytest.approx(58.1e9, rel=0.01)
-    assert hunyuan_law.best_tokens(flops) == pytest.approx(5.6e12, rel=0.01)
-    assert hunyuan_law.recommend(flops).total == pytest.approx(58.1e9 * 389 / 52, rel=0.01)
+    flops = hunyuan.flops(58.1e9, 5.6e12)
+    assert hunyuan.best_active(flops) == pytest.approx(58.1e9, rel=0.01)
+    assert hunyuan.best_tokens(flops) == pytest.approx(5.6e12, rel=0.01)
+    assert hunyuan.recommend(flops).total == pytest.approx(58.1e9 * 389 / 52, rel=0.01)
 
 
 def test_more_experts_save_what_kimi_k2_says():
-    assert [sparsity_law.flops_over_48(s) for s in (8, 16, 32, 48)] == pytest.approx([1.69, 1.39, 1.15, 1.0])
-    between = [sparsity_law.flops_over_48(s) for s in range(8, 49)]
+    assert [sparsity.flops_over_48(s) for s in (8, 16, 32, 48)] == pytest.approx([1.69, 1.39, 1.15, 1.0])
+    between = [sparsity.flops_over_48(s) for s in range(8, 49)]
     assert between == sorted(between, reverse=True)
     with pytest.raises(ValueError, match="sparsity=64 must be in 8 to 48"):
-        sparsity_law.flops_over_48(64)
+        sparsity.flops_over_48(64)
 
 
 @pytest.mark.parametrize("flops", [1e17, 1e20, 1e25])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mai1.plan import joint_law
-from mai1.plan.fit_laws import (
+from mai1.plan.laws import joint
+from mai1.plan.laws.fit import (
     HUBER,
     Law,
     best_size_exponent,
@@ -71,7 +71,7 @@ def test_the_law_of_granularity_is_recovered_within_its_errors():
 
 def test_a_joint_law_is_recovered_for_a_number_of_experts():
     sizes_R, tokens_R = grid(SIZES, TOKENS)
-    published = joint_law.with_experts(8)
+    published = joint.with_experts(8)
     law = size_and_tokens(sizes_R, tokens_R)
     found = fit(law, published.loss(sizes_R, tokens_R), FAR_STARTS)
     assert found.theta_P[[2, 4]] == pytest.approx([-published.mu, -published.nu], rel=1e-5)

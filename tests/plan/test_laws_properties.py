@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mai1.plan import fine_grained_law, joint_law, ling_law
 from mai1.plan.goodput import best_interval, daly_interval, effective_share, young_interval
-from mai1.plan.laws import recommend, spread
-from mai1.plan.recommendation import lowest
+from mai1.plan.laws import fine_grained, joint, ling
+from mai1.plan.laws.recommendation import lowest
+from mai1.plan.laws.side_by_side import recommend, spread
 
 quick = settings(max_examples=40, deadline=None, derandomize=True)
 budgets = st.floats(17, 27).map(lambda power: 10**power)
@@ -17,8 +17,8 @@ times = st.floats(-1, 4).map(lambda power: 10**power)
 
 
 @quick
-@given(budgets, st.sampled_from([fine_grained_law.OF_64, fine_grained_law.OF_16, fine_grained_law.DENSE]))
-def test_no_nearby_allocation_is_better(flops: float, law: fine_grained_law.FineGrainedLaw):
+@given(budgets, st.sampled_from([fine_grained.OF_64, fine_grained.OF_16, fine_grained.DENSE]))
+def test_no_nearby_allocation_is_better(flops: float, law: fine_grained.FineGrainedLaw):
     best = law.best(flops)
     for size in (0.5, 0.9, 1.1, 2.0):
         for granularity in (1,) if not law.g else (best.granularity, best.granularity * 2, best.granularity / 2):
@@ -30,7 +30,7 @@ def test_no_nearby_allocation_is_better(flops: float, law: fine_grained_law.Fine
 @quick
 @given(budgets, st.integers(1, 32))
 def test_the_closed_form_of_the_joint_law_is_its_lowest_point(flops: float, experts: int):
-    law = joint_law.with_experts(experts)
+    law = joint.with_experts(experts)
     active = law.best_active(flops)
     best = lowest(lambda size: law.loss(size, flops / 6 / size), active / 100, active * 100)
     assert active == pytest.approx(best, rel=1e-3)
@@ -39,11 +39,11 @@ def test_the_closed_form_of_the_joint_law_is_its_lowest_point(flops: float, expe
 @quick
 @given(budgets, st.floats(0.02, 0.5), st.floats(1, 64))
 def test_sparser_is_always_more_leverage(flops: float, ratio: float, granularity: float):
-    leverage = ling_law.efficiency_leverage(ratio, granularity, flops)
-    sparser = ling_law.efficiency_leverage(ratio / 2, granularity, flops)
+    leverage = ling.efficiency_leverage(ratio, granularity, flops)
+    sparser = ling.efficiency_leverage(ratio / 2, granularity, flops)
     assert (sparser > leverage) == (sparser > 1)  # below any gain, experts only cost
-    best = ling_law.best_granularity(ratio, flops)
-    assert leverage <= ling_law.efficiency_leverage(ratio, best, flops) * (1 + 1e-9)
+    best = ling.best_granularity(ratio, flops)
+    assert leverage <= ling.efficiency_leverage(ratio, best, flops) * (1 + 1e-9)
 
 
 @quick

@@ -8,13 +8,13 @@ from mai1.model.attention import AttentionConfig, QKNorm
 from mai1.model.moe.layer import MoEConfig
 from mai1.model.moe.router import Scores
 from mai1.model.transformer import ModelConfig
-from mai1.plan.activations import Microbatch, block_keeps
-from mai1.plan.division import pieces_of
-from mai1.plan.in_flight import in_flight
 from mai1.plan.layout import Format, Layout, Recompute
-from mai1.plan.memory import memory_by_stage, memory_of
-from mai1.plan.memory_kinds import Memory
-from mai1.plan.parameters import parameters_of
+from mai1.plan.memory.activations import Microbatch, block_keeps
+from mai1.plan.memory.division import pieces_of
+from mai1.plan.memory.in_flight import in_flight
+from mai1.plan.memory.kinds import Memory
+from mai1.plan.memory.memory import memory_by_stage, memory_of
+from mai1.plan.memory.parameters import parameters_of
 from mai1.plan.workload import Workload
 from mai1.run.compose import compose_config
 from mai1.run.config import PretrainConfig

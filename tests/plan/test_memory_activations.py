@@ -12,10 +12,10 @@ from mai1.model.init import initialize
 from mai1.model.moe.balance import BalanceConfig, Counted
 from mai1.model.moe.layer import MoELayer
 from mai1.model.transformer import ModelConfig, MoETransformer
-from mai1.plan.activations import FULL, Microbatch, block_keeps
-from mai1.plan.division import pieces_of
 from mai1.plan.layout import Format, Layout, Recompute
-from mai1.plan.stage_memory import StageMemory
+from mai1.plan.memory.activations import FULL, Microbatch, block_keeps
+from mai1.plan.memory.division import pieces_of
+from mai1.plan.memory.of_stage import StageMemory
 from mai1.plan.workload import Workload
 from tests.plan.live_storages import Alive, saved_storages
 from tests.support.ranks import run_ranks

@@ -10,9 +10,9 @@ from mai1.engine.ds_config import EngineConfig, Precision
 from mai1.engine.support import refusal
 from mai1.model.transformer import ModelConfig
 from mai1.plan.layout import Format
-from mai1.plan.parameters import parameters_of
-from mai1.plan.state import state_of
-from mai1.plan.support import layout_of
+from mai1.plan.memory.parameters import parameters_of
+from mai1.plan.memory.state import state_of
+from mai1.plan.search.support import layout_of
 from tests.support.ranks import run_ranks
 from tests.support.tiny import tiny_model_config, tiny_trainer, train
 

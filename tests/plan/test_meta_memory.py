@@ -15,8 +15,8 @@ from mai1.model.transformer import ModelConfig, MoETransformer
 from mai1.optim.adamw import parameter_groups
 from mai1.optim.config import OptimConfig
 from mai1.plan.layout import Layout
-from mai1.plan.memory import memory_by_stage
-from mai1.plan.parameters import parameters_of
+from mai1.plan.memory.memory import memory_by_stage
+from mai1.plan.memory.parameters import parameters_of
 from mai1.plan.workload import Workload
 from mai1.run.compose import compose_config
 from mai1.run.config import PretrainConfig

@@ -7,9 +7,9 @@ import pytest
 from mai1.plan.layout import Format
 from mai1.plan.plan import fewest_devices, laws_for, make_plan
 from mai1.plan.record import as_record
-from mai1.plan.search import search
-from mai1.plan.space import Question
-from mai1.plan.usual import rows_per_step, with_vocabulary
+from mai1.plan.search.search import search
+from mai1.plan.search.space import Question
+from mai1.plan.search.usual import rows_per_step, with_vocabulary
 from tests.plan.test_search import DEVICE, MODEL
 
 PINNED = {"format": Format.bf16, "tensor": 1, "sequence": 1, "microbatch": 2, "virtual_stages": 1}

@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 
 from mai1.model.flops import count_parameters, training_flops_per_token
-from mai1.plan.calibration import PRIORS, Fit, error_of, fit_to, leave_families_out, predict
-from mai1.plan.constants import FITTED
-from mai1.plan.published import Published, read_published, read_sources
+from mai1.plan.timing.calibration import PRIORS, Fit, error_of, fit_to, leave_families_out, predict
+from mai1.plan.timing.constants import FITTED
+from mai1.plan.timing.published import Published, read_published, read_sources
 
 ROWS = {row.row: row for row in read_published()}
 CORE = [row for row in ROWS.values() if not row.only_checked]
@@ -73,7 +73,7 @@ def test_unseen_families_are_predicted_within_15_percent_on_average_and_35_at_wo
 
 def test_no_family_is_in_the_fit_that_judges_it(monkeypatch: pytest.MonkeyPatch):
     seen = []
-    monkeypatch.setattr("mai1.plan.calibration.fit_to", lambda rows: seen.append({row.family for row in rows}))
+    monkeypatch.setattr("mai1.plan.timing.calibration.fit_to", lambda rows: seen.append({row.family for row in rows}))
     families = list(leave_families_out(tuple(ROWS.values())))
     assert all(family not in fitted for family, fitted in zip(families, seen, strict=True))
 

@@ -5,9 +5,9 @@ import torch.distributed as dist
 
 from mai1.model.transformer import ModelConfig
 from mai1.plan.layout import Format, Layout, Recompute
-from mai1.plan.memory import memory_by_stage
-from mai1.plan.rehearsal import Rehearsed, rehearse
-from mai1.plan.stand_ins import pretended_ranks
+from mai1.plan.memory.memory import memory_by_stage
+from mai1.plan.rehearsal.rehearsal import Rehearsed, rehearse
+from mai1.plan.rehearsal.stand_ins import pretended_ranks
 from mai1.plan.workload import Workload
 from tests.support.tiny import family_configs, tiny_model_config
 

@@ -11,12 +11,12 @@ from mai1.model.moe.layer import MoEConfig
 from mai1.model.transformer import ModelConfig
 from mai1.plan.hardware import Hardware
 from mai1.plan.layout import Format, Layout, Recompute
-from mai1.plan.memory import memory_of
-from mai1.plan.refusal import why_nothing_fits
-from mai1.plan.search import nearest_that_fits, search, sharding_of, shortest_time, state_bytes, topology_of
-from mai1.plan.space import Question, pinned_values, shapes, sharded, sparing, variants
-from mai1.plan.support import engine_of, layout_of, obstacles, overrides_of
-from mai1.plan.time import step_time
+from mai1.plan.memory.memory import memory_of
+from mai1.plan.search.refusal import why_nothing_fits
+from mai1.plan.search.search import nearest_that_fits, search, sharding_of, shortest_time, state_bytes, topology_of
+from mai1.plan.search.space import Question, pinned_values, shapes, sharded, sparing, variants
+from mai1.plan.search.support import engine_of, layout_of, obstacles, overrides_of
+from mai1.plan.timing.step_time import step_time
 from mai1.plan.workload import Workload
 from mai1.run.compose import compose_config
 from mai1.run.config import PretrainConfig

@@ -6,12 +6,12 @@ from mai1.model.attention import AttentionConfig
 from mai1.model.flops import training_flops_per_token
 from mai1.model.moe.layer import MoEConfig
 from mai1.model.transformer import ModelConfig
-from mai1.plan.constants import FITTED, Constants, Software
 from mai1.plan.hardware import Hardware
 from mai1.plan.layout import Format, Layout, Recompute
-from mai1.plan.published import vendor
-from mai1.plan.stage import busiest_stage
-from mai1.plan.time import StepTime, clock_stage, step_time
+from mai1.plan.timing.constants import FITTED, Constants, Software
+from mai1.plan.timing.published import vendor
+from mai1.plan.timing.stage import busiest_stage
+from mai1.plan.timing.step_time import StepTime, clock_stage, step_time
 from mai1.plan.workload import Workload
 
 MODEL = ModelConfig(

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from mai1.plan import measure
 from mai1.plan.layout import Format, Layout
-from mai1.plan.time import step_time
+from mai1.plan.timing import measure
+from mai1.plan.timing.step_time import step_time
 from mai1.plan.workload import Workload
 from tests.plan.test_time import MODEL
 

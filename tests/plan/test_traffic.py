@@ -4,9 +4,9 @@ import pytest
 
 from mai1.plan.hardware import Hardware
 from mai1.plan.layout import Layout
-from mai1.plan.state_traffic import Stack
-from mai1.plan.traffic import traffic_of
-from mai1.plan.transfer import Operation, Transfer, copies_between_nodes, share_outside_node
+from mai1.plan.traffic.state import Stack
+from mai1.plan.traffic.traffic import traffic_of
+from mai1.plan.traffic.transfer import Operation, Transfer, copies_between_nodes, share_outside_node
 from mai1.plan.workload import Workload
 from tests.support.tiny import tiny_model_config
 

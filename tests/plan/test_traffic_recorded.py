@@ -6,11 +6,11 @@ from torch import nn
 from mai1.engine.ds_config import Precision
 from mai1.model.moe.layer import MoELayer
 from mai1.model.moe.routing_policy import RoutingConfig
-from mai1.plan.comparison import compare
 from mai1.plan.layout import Format, Layout, Recompute
-from mai1.plan.recording import Message, Recording
-from mai1.plan.traffic import sums_of_step, traffic_of
-from mai1.plan.transfer import Operation, Transfer
+from mai1.plan.traffic.comparison import compare
+from mai1.plan.traffic.recording import Message, Recording
+from mai1.plan.traffic.traffic import sums_of_step, traffic_of
+from mai1.plan.traffic.transfer import Operation, Transfer
 from mai1.plan.workload import Workload
 from tests.support.ranks import run_ranks
 from tests.support.tiny import ByteRows, family_configs, tiny_model_config, tiny_trainer, train

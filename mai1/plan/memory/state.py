@@ -9,9 +9,9 @@ import math
 from dataclasses import dataclass
 
 from mai1.engine.ds_config import WHOLE_BELOW
-from mai1.plan.activations import Kernels, kernels_of
 from mai1.plan.layout import Layout
-from mai1.plan.parameters import HeldParameters, HeldTensor
+from mai1.plan.memory.activations import Kernels, kernels_of
+from mai1.plan.memory.parameters import HeldParameters, HeldTensor
 
 FULL = 4
 """Bytes of fp32."""

@@ -7,7 +7,7 @@ best granularity near 12. With one base for both they do not (5.4 times, or 5,33
 
 import math
 
-from mai1.plan.recommendation import Recommendation, lowest
+from mai1.plan.laws.recommendation import Recommendation, lowest
 
 A, D, GAMMA, BETA = 1.23, -7.61e-2, 1.67e-2, -1.17e-1
 A_START, A_MAX = 1.63e-2, 5.28e16

@@ -7,10 +7,10 @@ from functools import cache
 
 import numpy as np
 
-from mai1.plan.constants import FITTED, Constants, Software
-from mai1.plan.published import Published, read_habits
-from mai1.plan.stage import Stage, busiest_stage
-from mai1.plan.time import StepTime, clock_stage
+from mai1.plan.timing.constants import FITTED, Constants, Software
+from mai1.plan.timing.published import Published, read_habits
+from mai1.plan.timing.stage import Stage, busiest_stage
+from mai1.plan.timing.step_time import StepTime, clock_stage
 
 REFERENCE = "megatron"
 """The program whose factor is 1."""
@@ -93,10 +93,14 @@ def weight_of(row: Published, rows: Sequence[Published]) -> float:
 
 def leave_families_out(rows: Sequence[Published]) -> dict[str, Fit]:
     """For each family, what is fitted to the rows of all others."""
+    return leave_out(rows, lambda row: row.family)
+
+
+def leave_out(rows: Sequence[Published], kind_of: Callable[[Published], str]) -> dict[str, Fit]:
+    """For each kind of rows, what is fitted to the rows of all other kinds."""
     fitted = [row for row in rows if not row.only_checked]
-    return {
-        family: fit_to([row for row in fitted if row.family != family]) for family in sorted({r.family for r in rows})
-    }
+    kinds = sorted({kind_of(row) for row in rows})
+    return {kind: fit_to([row for row in fitted if kind_of(row) != kind]) for kind in kinds}
 
 
 def minimize(residuals: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What this machine's processor can do, for a hardware file: `python -m mai1.plan.measure` prints its figures."""
+"""What this machine's processor can do, for a hardware file: `python -m mai1.plan.timing.measure` prints its figures."""
 
 import time
 from collections.abc import Callable

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mai1.model.attention import AttentionConfig, AttentionKind
 from mai1.plan.layout import Layout, Recompute
-from mai1.plan.transfer import Operation, Transfer
+from mai1.plan.traffic.transfer import Operation, Transfer
 from mai1.plan.workload import Workload
 
 COUNT, FLOAT = 8, 4

@@ -1,6 +1,6 @@
 """How to divide a budget between active parameters and tokens: Hunyuan-Large, arXiv 2411.02265, section 2.3.1."""
 
-from mai1.plan.recommendation import Recommendation
+from mai1.plan.laws.recommendation import Recommendation
 
 FITTED_FLOPS = (5e18, 9.5e19)
 """Figure 3: nine budgets, 10M to 1B active parameters."""

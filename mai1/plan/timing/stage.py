@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from mai1.model.transformer import ModelConfig
-from mai1.plan.constants import Software
-from mai1.plan.division import pieces_of
 from mai1.plan.layout import Layout
-from mai1.plan.microbatch import (
+from mai1.plan.memory.division import pieces_of
+from mai1.plan.memory.parameters import parameters_of
+from mai1.plan.timing.constants import Software
+from mai1.plan.timing.microbatch import (
     Product,
     Slice,
     attention_flops,
@@ -20,9 +21,8 @@ from mai1.plan.microbatch import (
     slice_of,
     swiglu_products,
 )
-from mai1.plan.parameters import parameters_of
-from mai1.plan.traffic import microbatches_of, traffic_of
-from mai1.plan.transfer import Transfer
+from mai1.plan.traffic.traffic import microbatches_of, traffic_of
+from mai1.plan.traffic.transfer import Transfer
 from mai1.plan.workload import Workload
 
 

@@ -8,7 +8,7 @@ paper's section 6.1 says. "64 x 1B" in its table 2 is a name: with 64e9 in place
 
 from dataclasses import dataclass
 
-from mai1.plan.recommendation import Recommendation, lowest
+from mai1.plan.laws.recommendation import Recommendation, lowest
 
 FLOPS_PER_PARAMETER, FLOPS_PER_ROUTER_PARAMETER = 6, 14
 """c_f and c_r of equation 10; c_r contains moving tokens to experts and back (appendix E)."""

@@ -6,12 +6,12 @@ for what the engine has not (tensor parallelism, interleaved stages), the field'
 
 from collections.abc import Iterator
 
-from mai1.plan.activation_traffic import Share, activation_traffic
-from mai1.plan.division import pieces_of
 from mai1.plan.layout import Layout
-from mai1.plan.parameters import parameters_of
-from mai1.plan.state_traffic import Stack, state_traffic
-from mai1.plan.transfer import Operation, Transfer
+from mai1.plan.memory.division import pieces_of
+from mai1.plan.memory.parameters import parameters_of
+from mai1.plan.traffic.activations import Share, activation_traffic
+from mai1.plan.traffic.state import Stack, state_traffic
+from mai1.plan.traffic.transfer import Operation, Transfer
 from mai1.plan.workload import Workload
 
 DOUBLE, COUNT = 8, 8

@@ -6,7 +6,7 @@ import torch
 import torch.distributed as dist
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mai1.plan.transfer import Operation
+from mai1.plan.traffic.transfer import Operation
 
 
 @dataclass(frozen=True, slots=True)

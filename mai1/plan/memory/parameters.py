@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from mai1.model.attention import AttentionKind, QKNorm
 from mai1.model.transformer import ModelConfig
-from mai1.plan.division import ModelKey, Piece, pieces_of
 from mai1.plan.layout import Layout
+from mai1.plan.memory.division import ModelKey, Piece, pieces_of
 
 UNDECAYED = ("embedding.weight", "unembedding.weight")
 """Matrices that the optimizer treats as it does vectors: see `mai1.optim.adamw.parameter_groups`."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 
 from mai1.plan.layout import Layout
-from mai1.plan.memory import memory_of
-from mai1.plan.memory_kinds import Memory
-from mai1.plan.space import Question, is_allowed, keeps_least, shapes, sharded, sparing, variants
-from mai1.plan.support import obstacles
-from mai1.plan.time import StepTime, step_time
+from mai1.plan.memory.kinds import Memory
+from mai1.plan.memory.memory import memory_of
+from mai1.plan.search.space import Question, is_allowed, keeps_least, shapes, sharded, sparing, variants
+from mai1.plan.search.support import obstacles
+from mai1.plan.timing.step_time import StepTime, step_time
 from mai1.plan.workload import Workload
 
 Progress = Callable[[Iterable, str], Iterable]

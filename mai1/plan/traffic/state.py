@@ -12,8 +12,8 @@ from enum import Enum
 
 from mai1.engine.ds_config import WHOLE_BELOW
 from mai1.plan.layout import Format, Layout
-from mai1.plan.parameters import HeldTensor
-from mai1.plan.transfer import Operation, Transfer
+from mai1.plan.memory.parameters import HeldTensor
+from mai1.plan.traffic.transfer import Operation, Transfer
 
 BUCKET = 500_000_000
 """Elements that DeepSpeed reduces in one call (`reduce_bucket_size`)."""

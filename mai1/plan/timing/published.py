@@ -16,7 +16,7 @@ from mai1.plan.layout import Format, Layout, Recompute
 from mai1.plan.workload import Workload
 
 FILE = Path(__file__).parent / "published.json"
-HARDWARE = Path(__file__).resolve().parents[1] / "configs" / "hardware"
+HARDWARE = Path(__file__).resolve().parents[2] / "configs" / "hardware"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,9 +4,9 @@ from dataclasses import fields, replace
 from enum import Enum
 
 from mai1.plan.layout import Layout
-from mai1.plan.search import Candidate, Found, nearest_that_fits
-from mai1.plan.space import Question, Value, shapes, usable_rows
-from mai1.plan.support import obstacles
+from mai1.plan.search.search import Candidate, Found, nearest_that_fits
+from mai1.plan.search.space import Question, Value, shapes, usable_rows
+from mai1.plan.search.support import obstacles
 
 
 def why_nothing_fits(question: Question, found: Found) -> str:

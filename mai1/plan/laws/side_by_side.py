@@ -1,7 +1,7 @@
 """What size, experts, granularity and tokens a compute budget asks for: every published law's answer, and how far they differ."""
 
-from mai1.plan import fine_grained_law, hunyuan_law, joint_law, ling_law, sparsity_law
-from mai1.plan.recommendation import Recommendation
+from mai1.plan.laws import fine_grained, hunyuan, joint, ling, sparsity
+from mai1.plan.laws.recommendation import Recommendation
 
 SPREAD_OF = ("active", "total", "experts", "granularity", "tokens", "learning_rate", "batch_tokens")
 COLUMNS = (
@@ -30,13 +30,13 @@ def recommend(compute_flops: float, *, context: int = 4096) -> list[Recommendati
     if context < 1:
         raise ValueError(f"context={context} must be at least 1")
     return [
-        fine_grained_law.recommend(compute_flops, fine_grained_law.OF_64),
-        fine_grained_law.recommend(compute_flops, fine_grained_law.OF_16),
-        joint_law.recommend(compute_flops),
-        ling_law.recommend(compute_flops, context=context),
-        hunyuan_law.recommend(compute_flops),
-        sparsity_law.recommend(compute_flops),
-        fine_grained_law.recommend(compute_flops, fine_grained_law.DENSE),
+        fine_grained.recommend(compute_flops, fine_grained.OF_64),
+        fine_grained.recommend(compute_flops, fine_grained.OF_16),
+        joint.recommend(compute_flops),
+        ling.recommend(compute_flops, context=context),
+        hunyuan.recommend(compute_flops),
+        sparsity.recommend(compute_flops),
+        fine_grained.recommend(compute_flops, fine_grained.DENSE),
     ]
 
 

@@ -7,7 +7,7 @@ vocabulary, and count embeddings among their parameters (appendix A). Coefficien
 import math
 from dataclasses import dataclass
 
-from mai1.plan.recommendation import Recommendation
+from mai1.plan.laws.recommendation import Recommendation
 
 A, ALPHA, DELTA, GAMMA = 35.91, -0.1889, -0.2285, 0.0098
 B, BETA, OMEGA, ZETA = 35.98, -0.1775, 0.5529, -0.0259

@@ -4,10 +4,10 @@ A step's memory is largest at one of a few moments (`StageMemory`); what is repo
 up to the peak. docs/planning-memory.md says how near that is to what was measured and published.
 """
 
-from mai1.plan.division import Piece, pieces_of
 from mai1.plan.layout import Layout
-from mai1.plan.memory_kinds import Memory
-from mai1.plan.stage_memory import StageMemory
+from mai1.plan.memory.division import Piece, pieces_of
+from mai1.plan.memory.kinds import Memory
+from mai1.plan.memory.of_stage import StageMemory
 from mai1.plan.workload import Workload
 
 

@@ -3,7 +3,7 @@
 The rank's stage of the real model is built on torch's meta device, in process groups of the real size whose other members do
 not exist, and goes forward and backward through one microbatch. What it sends and what it keeps is recorded. DeepSpeed needs
 numbers to work on, so its part of the step (gradients, weights, their norm) and the messages between pipeline stages are not
-in it: `mai1.plan.traffic` and `mai1.plan.memory` say what they are.
+in it: `mai1.plan.traffic.traffic` and `mai1.plan.memory.memory` say what they are.
 """
 
 import weakref
@@ -15,15 +15,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from mai1.model.transformer import MoETransformer
-from mai1.plan.activation_traffic import activation_traffic
-from mai1.plan.comparison import Row, compare
-from mai1.plan.division import pieces_of
 from mai1.plan.layout import Format, Layout, Recompute
-from mai1.plan.recording import Message, Recording
-from mai1.plan.stand_ins import on_shapes, pretended_ranks
-from mai1.plan.support import obstacles
-from mai1.plan.traffic import share_of
-from mai1.plan.transfer import Transfer
+from mai1.plan.memory.division import pieces_of
+from mai1.plan.rehearsal.stand_ins import on_shapes, pretended_ranks
+from mai1.plan.search.support import obstacles
+from mai1.plan.traffic.activations import activation_traffic
+from mai1.plan.traffic.comparison import Row, compare
+from mai1.plan.traffic.recording import Message, Recording
+from mai1.plan.traffic.traffic import share_of
+from mai1.plan.traffic.transfer import Transfer
 from mai1.plan.workload import Workload
 
 DTYPES = {Format.fp32: torch.float32, Format.bf16: torch.bfloat16}

@@ -3,12 +3,12 @@
 from dataclasses import asdict, dataclass
 
 from mai1.model.flops import training_flops_per_token
-from mai1.plan.constants import FITTED, OURS, Constants, Software
 from mai1.plan.hardware import Hardware
 from mai1.plan.layout import Format, Layout, Recompute
-from mai1.plan.microbatch import Product
-from mai1.plan.stage import Stage, Work, busiest_stage
-from mai1.plan.transfer import Operation, Transfer, copies_between_nodes, share_outside_node
+from mai1.plan.timing.constants import FITTED, OURS, Constants, Software
+from mai1.plan.timing.microbatch import Product
+from mai1.plan.timing.stage import Stage, Work, busiest_stage
+from mai1.plan.traffic.transfer import Operation, Transfer, copies_between_nodes, share_outside_node
 from mai1.plan.workload import Workload
 
 STATE_BYTES = 30

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from mai1.model.attention import AttentionKind
 from mai1.model.cross_entropy import LOGITS_AT_ONCE, MIN_ROWS
 from mai1.model.transformer import ModelConfig
-from mai1.plan.activations import FULL, INDEX, Kept, Kernels, Microbatch, block_keeps, kernels_of
-from mai1.plan.division import Piece
-from mai1.plan.in_flight import in_flight, num_microbatches
 from mai1.plan.layout import Layout, Recompute
-from mai1.plan.memory_kinds import Memory
-from mai1.plan.parameters import HeldParameters, parameters_of
-from mai1.plan.state import State, state_of
+from mai1.plan.memory.activations import FULL, INDEX, Kept, Kernels, Microbatch, block_keeps, kernels_of
+from mai1.plan.memory.division import Piece
+from mai1.plan.memory.in_flight import in_flight, num_microbatches
+from mai1.plan.memory.kinds import Memory
+from mai1.plan.memory.parameters import HeldParameters, parameters_of
+from mai1.plan.memory.state import State, state_of
 from mai1.plan.workload import Workload
 
 BUCKET = 500_000_000

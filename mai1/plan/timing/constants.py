@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from mai1.plan.state_traffic import Stack
+from mai1.plan.traffic.state import Stack
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Constants:
-    """Shares of a vendor's figures, and times. The first group is fitted (`mai1.plan.calibration`), the second is not."""
+    """Shares of a vendor's figures, and times. The first group is fitted (`mai1.plan.timing.calibration`), the second is not."""
 
     matmul: float
     """Share of the peak that very large bf16 products reach."""

@@ -8,7 +8,7 @@ from itertools import product
 from mai1.model.transformer import ModelConfig
 from mai1.plan.hardware import Hardware
 from mai1.plan.layout import Format, Layout, Recompute
-from mai1.plan.support import obstacles
+from mai1.plan.search.support import obstacles
 from mai1.plan.workload import Workload
 
 MICROBATCHES = (1, 2, 4, 8, 16, 32)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from mai1.plan.layout import Layout
-from mai1.plan.recording import Message, Total, totals_of
-from mai1.plan.transfer import Operation, Transfer
+from mai1.plan.traffic.recording import Message, Total, totals_of
+from mai1.plan.traffic.transfer import Operation, Transfer
 
 
 @dataclass(frozen=True, slots=True)

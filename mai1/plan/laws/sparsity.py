@@ -2,7 +2,7 @@
 
 import math
 
-from mai1.plan.recommendation import Recommendation
+from mai1.plan.laws.recommendation import Recommendation
 
 SAVED = {8: 1.69, 16: 1.39, 32: 1.15, 48: 1.0}
 """Sparsity, experts over active experts -> FLOPs to a validation loss of 1.5, over those with sparsity 48."""

@@ -1,0 +1,1 @@
+"""The best layouts that fit, and why others do not."""
