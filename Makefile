@@ -28,7 +28,7 @@ smoke: $(DONE)
 
 # Files side by side: their tests wait for processes of their own most of the time.
 test: $(DONE)
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 style: $(DONE)
 	$(VENV)/bin/ruff check .
