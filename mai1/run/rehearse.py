@@ -18,6 +18,7 @@ from mai1.plan.traffic.transfer import Transfer
 from mai1.plan.workload import Workload
 from mai1.run.compose import compose_config
 from mai1.run.config import PretrainConfig
+from mai1.run.directory import write_atomically
 from mai1.run.help import print_help
 from mai1.run.plan import PlannedBatch, PlannedRows
 
@@ -57,7 +58,7 @@ def main(arguments: list[str]) -> None:
     print("\n".join(lines_of(done, transfers, memory, layout, rank=config.rank)))
     if config.output:
         record = as_record(done, transfers, memory)
-        Path(config.output).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        write_atomically(Path(config.output), json.dumps(record, indent=1))
 
 
 def run_of(config: RehearseConfig) -> tuple[Workload, Layout]:
