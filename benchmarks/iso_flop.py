@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from moe_vs_dense import Settings, Shape, Training, build_model, prepare, read_runs
+from moe_vs_dense import Settings, Shape, Training, build_model, parse_sweep, prepare, read_runs
 
 from mai1.dist import World, start_world, stop_world
 from mai1.engine.engine import start_deepspeed
@@ -55,22 +55,11 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="directory of results")
-    parser.add_argument("--data", type=Path, help="directory that `mai1 prepare` wrote")
-    parser.add_argument("--text", type=Path, help="text file to prepare into OUT/data instead")
-    parser.add_argument("--vocabulary", type=int, default=0, help="text pieces for --text; 0: characters")
     parser.add_argument("--budgets", type=float, nargs="+", default=BUDGETS, help="training FLOPs of each run")
     parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS, help="ascending; each budget takes 4 of them")
     parser.add_argument("--learning-rate", type=float, default=4e-3, help="peak of the cosine, at a width of 128")
     parser.add_argument("--stop-after-s", type=float, default=float("inf"), help="start no further run after that")
-    parser.add_argument("--rows", type=int, default=16, help="rows of a step")
-    parser.add_argument("--sequence-length", type=int, default=128, help="tokens of a row")
-    parser.add_argument("--threads", type=int, default=1, help="torch threads")
-    parser.add_argument("--table", action="store_true", help="run nothing, only print the table")
-    given = parser.parse_args()
-    if not given.table and bool(given.data) == bool(given.text):
-        parser.error("one of --data and --text is needed")
-    return given
+    return parse_sweep(parser, vocabulary=0, sequence_length=128, threads=1)
 
 
 def widths_of(number: int, given: argparse.Namespace) -> list[int]:

@@ -109,19 +109,26 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="directory of results")
-    parser.add_argument("--data", type=Path, help="directory that `mai1 prepare` wrote")
-    parser.add_argument("--text", type=Path, help="text file to prepare into OUT/data instead")
-    parser.add_argument("--vocabulary", type=int, default=2048, help="text pieces for --text; 0: characters")
     parser.add_argument("--shapes", nargs="+", default=SHAPES, help="layers x width/experts/top-k/expert width")
     parser.add_argument("--minutes", type=float, default=1.0, help="training time of each run")
     parser.add_argument(
         "--seeds", type=int, default=1, help="runs of each model: other weights, other order of the data"
     )
-    parser.add_argument("--rows", type=int, default=16, help="rows of a step")
-    parser.add_argument("--sequence-length", type=int, default=256, help="tokens of a row")
     parser.add_argument("--learning-rate", type=float, default=4e-3, help="peak of the cosine")
-    parser.add_argument("--threads", type=int, default=2, help="torch threads")
+    return parse_sweep(parser, vocabulary=2048, sequence_length=256, threads=2)
+
+
+def parse_sweep(
+    parser: argparse.ArgumentParser, *, vocabulary: int, sequence_length: int, threads: int
+) -> argparse.Namespace:
+    """The command line with what every sweep of small runs is told besides; these are defaults."""
+    parser.add_argument("--out", type=Path, required=True, help="directory of results")
+    parser.add_argument("--data", type=Path, help="directory that `mai1 prepare` wrote")
+    parser.add_argument("--text", type=Path, help="text file to prepare into OUT/data instead")
+    parser.add_argument("--vocabulary", type=int, default=vocabulary, help="text pieces for --text; 0: characters")
+    parser.add_argument("--rows", type=int, default=16, help="rows of a step")
+    parser.add_argument("--sequence-length", type=int, default=sequence_length, help="tokens of a row")
+    parser.add_argument("--threads", type=int, default=threads, help="torch threads")
     parser.add_argument("--table", action="store_true", help="run nothing, only print the table")
     given = parser.parse_args()
     if not given.table and bool(given.data) == bool(given.text):
