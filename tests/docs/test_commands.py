@@ -161,9 +161,17 @@ def problem_of_script(words: list[str]) -> str:
         return f"there is no {path}"
     if not path.endswith(".py") or path.startswith("tests/"):
         return ""
-    source = (ROOT / path).read_text(encoding="utf-8")
+    source = source_with_siblings(ROOT / path)
     missing = [word for word in words if word.startswith("--") and f'"{word}"' not in source]
     return f"{path} has no option {', '.join(missing)}" if missing else ""
+
+
+def source_with_siblings(script: Path) -> str:
+    """The text of a script and of the scripts beside it that it imports, whose options it may share."""
+    source = script.read_text(encoding="utf-8")
+    names = re.findall(r"^from (\w+) import", source, re.MULTILINE)
+    beside = [script.with_name(f"{name}.py") for name in names]
+    return "\n".join([source, *(path.read_text(encoding="utf-8") for path in beside if path.is_file())])
 
 
 @pytest.mark.parametrize("page", PAGES)
