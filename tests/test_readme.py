@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import run_command
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
@@ -56,9 +58,8 @@ def test_every_file_the_readme_links_to_exists():
 
 
 @pytest.mark.slow
-def test_every_command_runs_as_written(tmp_path):
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+def test_every_command_runs_as_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     for name in ("launch", "README.md"):
         (tmp_path / name).symlink_to(ROOT / name)
     ran = []
@@ -67,19 +68,22 @@ def test_every_command_runs_as_written(tmp_path):
             continue
         words = shlex.split(command)
         name = next(word for word in words if word in SMALL or word in AS_WRITTEN)
-        done = subprocess.run(
-            [*words, *SMALL.get(name, [])],
-            cwd=tmp_path,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        _run([*words, *SMALL.get(name, [])])
         ran.append(name)
     first_run = ["prepare", "pretrain", "sft", "generate", "evaluate", "inspect", "checkpoint", "report"]
     text = ["prepare", "report", "tokenizer", "mixture"]
     release = ["align", "evaluate", "lint", "chat", "export", "grow"]
     cluster = ["plan", "rehearse", "launch", "preflight", "status"]
     assert ran == [*first_run, *text, *release, "pretrain", *cluster, "pretrain", "checkpoint"]
+
+
+def _run(words: list[str]) -> None:
+    """A command of mai1 in a process that has torch loaded, any other as it stands."""
+    if words[0] == "mai1":
+        done = run_command(*words[1:], timeout_s=300)
+        assert done.code == 0, f"{shlex.join(words)}\n{done.out}\n{done.err}"
+        return
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}\n{done.stderr}"

@@ -12,17 +12,16 @@ import pytest
 
 from mai1.train.stop import StopRequest
 from tests.run.conftest import TINY_RUN
+from tests.support.commands import run_command
 
 ROOT = Path(__file__).parents[2]
 
 
-def _command(*arguments: object, ranks: int = 1, **environment: str) -> subprocess.CompletedProcess:
-    """A command in processes of its own, through the entry that a cluster uses."""
-    start = [sys.executable, "-m"]
-    if ranks > 1:
-        start += ["torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks), "-m"]
+def _command_on(ranks: int, *arguments: object, **environment: str) -> subprocess.CompletedProcess:
+    """A command on several ranks, through the entry that a cluster uses."""
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
     return subprocess.run(
-        [*start, "mai1", *map(str, arguments)],
+        [*start, "-m", "mai1", *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment,
         capture_output=True,
         text=True,
@@ -35,18 +34,18 @@ def trained(corpus, tmp_path_factory) -> Path:
     """A run stopped halfway and resumed by the same command."""
     runs = tmp_path_factory.mktemp("runs")
     run = [*TINY_RUN, f"data.path={corpus}", f"run.directory={runs}", "run.name=first"]
-    stopped = _command("pretrain", *run, "train.stop_after_steps=4")
-    assert stopped.returncode == 0, stopped.stderr
-    assert "saved at step 4; to go on, run the same command again" in stopped.stderr
-    resumed = _command("pretrain", *run)
-    assert resumed.returncode == 0, resumed.stderr
-    assert "going on from step 4 of 6" in resumed.stderr
+    stopped = run_command("pretrain", *run, "train.stop_after_steps=4")
+    assert stopped.code == 0, stopped.err
+    assert "saved at step 4; to go on, run the same command again" in stopped.err
+    resumed = run_command("pretrain", *run)
+    assert resumed.code == 0, resumed.err
+    assert "going on from step 4 of 6" in resumed.err
     return runs / "first"
 
 
 @pytest.fixture(scope="session")
 def tuned(corpus, trained) -> Path:
-    done = _command(
+    done = run_command(
         "sft",
         f"checkpoint.init_from={trained}",
         f"data.train={corpus}/instruct/train.jsonl",
@@ -64,7 +63,7 @@ def tuned(corpus, trained) -> Path:
         WANDB_SILENT="true",
         WANDB_API_KEY="0123456789abcdef0123456789abcdef01234567",
     )
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     return trained.parent / "tuned"
 
 
@@ -87,16 +86,19 @@ def test_a_run_writes_every_figure_once(trained):
 
 
 def test_an_interrupted_run_ends_bitwise_like_an_uninterrupted_one(corpus, trained, tmp_path):
-    straight = _command("pretrain", *TINY_RUN, f"data.path={corpus}", f"run.directory={tmp_path}", "run.name=straight")
-    assert straight.returncode == 0, straight.stderr
+    straight = run_command(
+        "pretrain", *TINY_RUN, f"data.path={corpus}", f"run.directory={tmp_path}", "run.name=straight"
+    )
+    assert straight.code == 0, straight.err
     name = "checkpoints/latest/model-00001-of-00001.safetensors"
     assert (tmp_path / "straight" / name).read_bytes() == (trained / name).read_bytes()
 
 
 def test_two_ranks_through_the_cluster_entry_learn_the_same(corpus, trained, tmp_path):
-    two = _command(
+    two = _command_on(
+        2,
         "pretrain", *TINY_RUN, f"data.path={corpus}", f"run.directory={tmp_path}", "run.name=two",
-        "engine.expert_parallel=2", ranks=2,
+        "engine.expert_parallel=2",
     )  # fmt: skip
     assert two.returncode == 0, two.stderr
     for one_rank, two_ranks in zip(_records(trained), _records(tmp_path / "two"), strict=True):
@@ -176,8 +178,10 @@ def test_the_report_shows_the_run(trained, mai1):
 
 def test_a_finished_run_is_left_as_it_is(corpus, trained):
     before = (trained / "metrics.jsonl").read_bytes()
-    again = _command("pretrain", *TINY_RUN, f"data.path={corpus}", f"run.directory={trained.parent}", "run.name=first")
-    assert again.returncode == 0, again.stderr
+    again = run_command(
+        "pretrain", *TINY_RUN, f"data.path={corpus}", f"run.directory={trained.parent}", "run.name=first"
+    )
+    assert again.code == 0, again.err
     assert (trained / "metrics.jsonl").read_bytes() == before
 
 
@@ -251,8 +255,8 @@ def test_a_killed_run_ends_bitwise_like_one_that_was_left_alone(corpus, tmp_path
     killed.kill()
     killed.communicate()
     for name in ("killed", "alone"):
-        done = _command(*run, f"run.name={name}")
-        assert done.returncode == 0, done.stderr
+        done = run_command(*run, f"run.name={name}")
+        assert done.code == 0, done.err
     for file in ("model-00001-of-00001.safetensors", "trainer/optimizer-00001-of-00001.safetensors"):
         ours, theirs = (tmp_path / name / "checkpoints" / "latest" / file for name in ("killed", "alone"))
         assert ours.read_bytes() == theirs.read_bytes(), file

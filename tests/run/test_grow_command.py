@@ -14,6 +14,7 @@ from mai1.checkpoint.checkpoint import read_state
 from mai1.checkpoint.inference import load_model, resolve_checkpoint
 from mai1.checkpoint.manifest import read_manifest
 from tests.run.conftest import TINY_RUN
+from tests.support.commands import Ended, run_command
 
 TEXT = ["row_length=64", "measured_rows=8", "compared_rows=2"]
 
@@ -23,7 +24,7 @@ def run(corpus, tmp_path_factory) -> Path:
     """A tiny run of six steps."""
     folder = tmp_path_factory.mktemp("runs")
     done = pretrain(corpus, folder / "first")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     return folder / "first"
 
 
@@ -31,11 +32,10 @@ def grow(mai1, run: Path, output: Path, *settings: str):
     return mai1("grow", f"checkpoint={run}", f"output={output}", *TEXT, *settings)
 
 
-def pretrain(corpus: Path, run: Path, *settings: str) -> subprocess.CompletedProcess:
+def pretrain(corpus: Path, run: Path, *settings: str) -> Ended:
     """In a process of its own, as process groups are made once."""
     where = [f"data.path={corpus}", f"run.directory={run.parent}", f"run.name={run.name}"]
-    command = [sys.executable, "-m", "mai1", "pretrain", *TINY_RUN, *where, *settings]
-    return subprocess.run(command, capture_output=True, text=True)
+    return run_command("pretrain", *TINY_RUN, *where, *settings)
 
 
 def test_a_grown_run_goes_on_at_its_step_and_says_what_it_grew_from(mai1, corpus, run, tmp_path):
@@ -45,7 +45,7 @@ def test_a_grown_run_goes_on_at_its_step_and_says_what_it_grew_from(mai1, corpus
     shape = ["model." + shape[0], *shape[1:]]
     assert {"model.moe.num_experts=8", "model.moe.top_k=4", "model.moe.expert_width=16"} < set(shape)
     resumed = pretrain(corpus, tmp_path / "fine", *shape, "train.steps=9")
-    assert resumed.returncode == 0 and "going on from step 6 of 9" in resumed.stderr, resumed.stderr
+    assert resumed.code == 0 and "going on from step 6 of 9" in resumed.err, resumed.err
     assert mai1("checkpoint", "verify", tmp_path / "fine").code == 0
     shown = mai1("checkpoint", "show", tmp_path / "fine").out
     assert "step          9" in shown and "growth 1" in shown and "method split" in shown
@@ -60,7 +60,7 @@ def test_new_experts_alone_learn_a_new_domain_and_the_rest_stays(mai1, corpus, r
     settings = ["model.moe.num_experts=6", f"checkpoint.init_from={tmp_path / 'grown'}", "balance.method=none"]
     settings += ["trainable.part=experts_and_rows"]
     tuned = pretrain(corpus, tmp_path / "tuned", *settings)
-    assert tuned.returncode == 0, tuned.stderr
+    assert tuned.code == 0, tuned.err
     before, after = (load_model(resolve_checkpoint(tmp_path / n, key="x")).state_dict() for n in ("grown", "tuned"))
     for name, weight in before.items():
         rows = (weight != after[name]).reshape(len(weight), -1).any(1).nonzero().flatten().tolist()

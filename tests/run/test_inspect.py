@@ -1,11 +1,8 @@
 """`mai1 inspect` on a run, a checkpoint and a Hugging Face directory; the run also shows its self-check."""
 
 import html
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,21 +14,14 @@ from mai1.data.batch import Row, collate
 from mai1.evaluate.choices import expert_choices
 from mai1.tokenizer.tokenizer import Tokenizer
 from tests.run.conftest import TINY_RUN
-
-ROOT = Path(__file__).parents[2]
+from tests.support.commands import run_command
 
 
 def pretrain(*arguments: str) -> str:
     """Train in a process of its own; what it says."""
-    done = subprocess.run(
-        [sys.executable, "-m", "mai1", "pretrain", *arguments],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+    done = run_command("pretrain", *arguments)
+    assert done.code == 0, done.err
+    return done.err
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,16 @@ class Ended:
     err: str
 
 
-def run_command(*arguments: object, before: Callable[[], object] | None = None, timeout_s: float = 120.0) -> Ended:
-    """The command's exit code and what it said; `before` (a function of a module) is called first in its process."""
+def run_command(
+    *arguments: object, before: Callable[[], object] | None = None, timeout_s: float = 120.0, **environment: str
+) -> Ended:
+    """The command's exit code and what it said.
+
+    `before` (a function of a module) is called first in its process, which has the environment's variables beside its own.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        process = _CONTEXT.Process(target=_main, args=(folder, [str(a) for a in arguments], before, os.getcwd()))
+        given = (folder, [str(a) for a in arguments], before, os.getcwd(), environment)
+        process = _CONTEXT.Process(target=_main, args=given)
         process.start()
         process.join(timeout_s)
         is_late = process.is_alive()
@@ -33,7 +39,14 @@ def run_command(*arguments: object, before: Callable[[], object] | None = None, 
     return Ended(process.exitcode, out, err)
 
 
-def _main(folder: str, arguments: list[str], before: Callable[[], object] | None, directory: str) -> None:
+def _main(
+    folder: str,
+    arguments: list[str],
+    before: Callable[[], object] | None,
+    directory: str,
+    environment: dict[str, str],
+) -> None:
+    os.environ |= environment
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT), number)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
