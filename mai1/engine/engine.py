@@ -35,6 +35,8 @@ from mai1.optim.muon import Muon, moments_of
 def start_deepspeed() -> None:
     """Let DeepSpeed use the process group that exists; without the extension it would compile for minutes on CPUs."""
     os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed insists on it, also for one process
+    # Without it DeepSpeed starts `numactl` for every gradient bucket of ZeRO-3 on a CPU, to count devices.
+    os.environ.setdefault("LOCAL_SIZE", os.environ.get("LOCAL_WORLD_SIZE", "1"))
     deepspeed_logger.setLevel(logging.WARNING)
     deepspeed_logger.addFilter(_is_news)
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")  # DeepSpeed's, not ours
