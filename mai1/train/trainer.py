@@ -5,6 +5,7 @@ Legend: L MoE layers, E experts.
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -111,7 +112,7 @@ class Trainer:
 
     def fit(self) -> bool:
         """Train from the state's step to the last; True when done, False when stopped early with a checkpoint."""
-        first, started = self.state.step, time.monotonic() - self.state.seconds
+        first, self.started = self.state.step, time.monotonic() - self.state.seconds
         stop_at = first + self.config.stop_after_steps if self.config.stop_after_steps else self.config.steps
         last, is_stopping = min(self.config.steps, stop_at), False
         if self.mixing is not None:
@@ -123,40 +124,47 @@ class Trainer:
         self.speed.start(self.state.tokens)
         with progress_bar(self.config.steps, first, disable=not self.world.is_main) as bar:
             while self.state.step < last and not is_stopping:
-                step = self.state.step + 1
-                is_logged = step % self.config.log_every == 0 or step == last
-                with self.watch.timed(is_measured=is_logged):
-                    figures, is_stopping = self.train_step(self.state.step, is_logged=is_logged)
-                self.state.step, self.state.heldout_loss = step, None
-                stragglers = self.watch.after_step(step, self._replicas)
-                self.state.tokens += figures.num_tokens
-                self.state.seconds = time.monotonic() - started
-                is_last = step == last or is_stopping
-                bar.update()
-                if self.log is not None and figures.bad_step is not None:
-                    self.log.write_bad_step(figures.bad_step)
-                if self.state.skips_in_a_row >= self.guard.config.max_skips:
-                    self._roll_back(bar)
-                    is_stopping = False  # who asked to stop asks again after the next step, which can be saved
-                    continue
-                if figures.is_applied and (is_logged or is_last):
-                    drifts = drifts_of_all(self.drift.measure(), self.world)
-                    speed = self.speed.read(self.state.tokens)
-                    if self.log is not None:
-                        self.log.write(figures, self.state, drifts=drifts, speed=speed, bar=bar, stragglers=stragglers)
-                if step % self.config.heldout_every == 0 or step == self.config.steps:
-                    self.evaluate()
-                if self.evaluation.tasks is not None and self.evaluation.tasks.are_due(step, last=self.config.steps):
-                    self.evaluate_tasks()
-                if self.evaluation.samples is not None and self.evaluation.samples.are_due(
-                    step, last=self.config.steps
-                ):
-                    self.write_samples()
-                if step % self.checkpoints.every_steps == 0 or is_last:
-                    self.save()
+                is_stopping = self._go_on(bar, last=last)
             self.saver.wait()
         self.guard.refuse_faulty_rank()
         return self.state.step >= self.config.steps
+
+    def _go_on(self, bar: tqdm, *, last: int) -> bool:
+        """The next step and what is due after it; True where it has to be this launch's last."""
+        step = self.state.step + 1
+        is_logged = step % self.config.log_every == 0 or step == last
+        with self.watch.timed(is_measured=is_logged):
+            figures, is_stopping = self.train_step(self.state.step, is_logged=is_logged)
+        self.state.step, self.state.heldout_loss = step, None
+        stragglers = self.watch.after_step(step, self._replicas)
+        self.state.tokens += figures.num_tokens
+        self.state.seconds = time.monotonic() - self.started
+        bar.update()
+        if self.log is not None and figures.bad_step is not None:
+            self.log.write_bad_step(figures.bad_step)
+        if self.state.skips_in_a_row >= self.guard.config.max_skips:
+            self._roll_back(bar)
+            return False  # who asked to stop asks again after the next step, which can be saved
+        is_last = step == last or is_stopping
+        if figures.is_applied and (is_logged or is_last):
+            drifts = drifts_of_all(self.drift.measure(), self.world)
+            speed = self.speed.read(self.state.tokens)
+            if self.log is not None:
+                self.log.write(figures, self.state, drifts=drifts, speed=speed, bar=bar, stragglers=stragglers)
+        self._do_what_is_due(step, is_last=is_last)
+        return is_stopping
+
+    def _do_what_is_due(self, step: int, *, is_last: bool) -> None:
+        """After a step: held-out losses, tasks, samples and a checkpoint, each at its own interval."""
+        end, tasks, samples = self.config.steps, self.evaluation.tasks, self.evaluation.samples
+        if step % self.config.heldout_every == 0 or step == end:
+            self.evaluate()
+        if tasks is not None and tasks.are_due(step, last=end):
+            self.evaluate_tasks()
+        if samples is not None and samples.are_due(step, last=end):
+            self.write_samples()
+        if step % self.checkpoints.every_steps == 0 or is_last:
+            self.save()
 
     def train_step(self, step: int, *, is_logged: bool = False) -> tuple[StepFigures, bool]:
         """One optimizer step: every microbatch forward and backward, clip, update, move the selection bias.
@@ -269,34 +277,33 @@ class Trainer:
         bar.update(self.state.step - bar.n)
 
     def evaluate(self) -> None:
-        """Measure what there is to measure; the time it takes is not training time."""
-        self.watch.beat(Phase.evaluate, self.state.step)
-        paused = time.perf_counter()
-        self.evaluation.measure(self.state, self.log, flops=self.ledger.total(self.state.spent))
-        self.speed.pause(time.perf_counter() - paused)
+        """Measure what there is to measure on held-out rows."""
+        with self._beside_training(Phase.evaluate):
+            self.evaluation.measure(self.state, self.log, flops=self.ledger.total(self.state.spent))
 
     def evaluate_tasks(self) -> None:
-        """Ask the model the items of the tasks, if there are any; the time it takes is not training time."""
-        if self.evaluation.tasks is None:
-            return
-        self.watch.beat(Phase.evaluate, self.state.step)
-        paused = time.perf_counter()
-        self.evaluation.measure_tasks(self.state, self.log)
-        self.speed.pause(time.perf_counter() - paused)
+        """Ask the model the items of the tasks, if there are any."""
+        if self.evaluation.tasks is not None:
+            with self._beside_training(Phase.evaluate):
+                self.evaluation.measure_tasks(self.state, self.log)
 
     def write_samples(self) -> None:
-        """Let the model say something to the prompts; the time it takes is not training time."""
-        self.watch.beat(Phase.evaluate, self.state.step)
-        paused = time.perf_counter()
-        self.evaluation.samples.write(self.state.step)
-        self.speed.pause(time.perf_counter() - paused)
+        """Let the model say something to the prompts."""
+        with self._beside_training(Phase.evaluate):
+            self.evaluation.samples.write(self.state.step)
 
     def save(self) -> None:
         """Copy what a checkpoint holds; it is written and published in the background."""
-        self.watch.beat(Phase.save, self.state.step)
+        with self._beside_training(Phase.save):
+            self.saver.save(self.state)
+            self.drift.restart()
+
+    @contextmanager
+    def _beside_training(self, phase: Phase) -> Iterator[None]:
+        """What the monitor is told a rank does now, and whose time is no training time."""
+        self.watch.beat(phase, self.state.step)
         paused = time.perf_counter()
-        self.saver.save(self.state)
-        self.drift.restart()
+        yield
         self.speed.pause(time.perf_counter() - paused)
 
     @property
