@@ -12,21 +12,9 @@ import pytest
 
 from mai1.train.stop import StopRequest
 from tests.run.conftest import TINY_RUN
-from tests.support.commands import run_command
+from tests.support.commands import command_on_ranks, run_command
 
 ROOT = Path(__file__).parents[2]
-
-
-def _command_on(ranks: int, *arguments: object, **environment: str) -> subprocess.CompletedProcess:
-    """A command on several ranks, through the entry that a cluster uses."""
-    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
-    return subprocess.run(
-        [*start, "-m", "mai1", *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +83,7 @@ def test_an_interrupted_run_ends_bitwise_like_an_uninterrupted_one(corpus, train
 
 
 def test_two_ranks_through_the_cluster_entry_learn_the_same(corpus, trained, tmp_path):
-    two = _command_on(
+    two = command_on_ranks(
         2,
         "pretrain", *TINY_RUN, f"data.path={corpus}", f"run.directory={tmp_path}", "run.name=two",
         "engine.expert_parallel=2",

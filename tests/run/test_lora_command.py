@@ -17,8 +17,7 @@ from mai1.optim.config import Method, OptimConfig
 from mai1.run.adapters import check_lora
 from mai1.run.config import SftConfig, StageConfig
 from tests.run.conftest import TINY_RUN
-from tests.run.test_commands import _command
-from tests.support.commands import run_command
+from tests.support.commands import command_on_ranks, run_command
 
 LORA = ["lora.rank=4", "lora.targets=[attention,experts,router]", "router.policy=aux", "balance.method=global_loss"]
 TUNING = [
@@ -121,7 +120,7 @@ def test_a_base_that_was_moved_is_still_the_same_and_one_that_changed_is_refused
 @pytest.mark.slow
 def test_a_run_goes_on_with_experts_on_two_ranks(corpus, base, tuned, tmp_path):
     run = killed_after_step_3(tuned, tmp_path)
-    done = _command(*tuning(corpus, base, tmp_path), "engine.expert_parallel=2", ranks=2)
+    done = command_on_ranks(2, *tuning(corpus, base, tmp_path), "engine.expert_parallel=2")
     assert done.returncode == 0, done.stderr
     expected, got = losses(tuned), losses(run)
     torch.testing.assert_close(

@@ -5,10 +5,11 @@ from pathlib import Path
 from mai1.dist import World
 from mai1.model.moe.balance import BalanceConfig, BalanceMethod, Counted
 from mai1.model.moe.routing_policy import RoutingConfig, noise_seed
+from mai1.run.build import build_trainer
 from mai1.run.compose import compose_config
 from mai1.run.config import PretrainConfig
 from mai1.run.stage import check_stage, pretraining_stage
-from mai1.run.train import _build_trainer, _claim
+from mai1.run.train import _claim
 from mai1.train.ledger import LedgerConfig
 from mai1.train.selection import Unlearned
 from mai1.watch.rank_watch import RankWatch
@@ -36,7 +37,7 @@ def _settings_in_use(world: World, corpus: str, runs: str) -> tuple:
     stage = pretraining_stage(config)
     check_stage(stage, world_size=1)
     _claim(stage)
-    trainer = _build_trainer(stage, world, stop=False, watch=RankWatch.off(world))
+    trainer = build_trainer(stage, world, stop=False, watch=RankWatch.off(world))
     routers = [moe.router for moe in trainer.engine.model.moe_layers().values()]
     of_routers = [(router.policy, router.noise_seed) for router in routers]
     return of_routers, trainer.objective.balance, trainer.objective.selection_at(0), trainer.ledger

@@ -18,9 +18,9 @@ from mai1.model.moe.router import Scores
 from mai1.model.moe.routing_policy import Choice, RoutingConfig
 from mai1.model.transformer import ModelOutput, MoETransformer
 from mai1.optim.adamw import OptimConfig
+from mai1.run.build import warn_of_forced_balance
 from mai1.run.config import PretrainConfig
 from mai1.run.stage import check_stage
-from mai1.run.train import warn_of_forced_balance
 from tests.model.test_balance import balance_by_loop
 from tests.support.ranks import run_ranks
 from tests.support.tiny import END_OF_TEXT, ByteRows, tiny_model_config, tiny_trainer, train
