@@ -42,12 +42,22 @@ class BatchConfig:
         """Microbatches each rank accumulates before an optimizer step, where `data_size` of them read different rows."""
         rows_at_once = self.sequences_per_microbatch * data_size
         if self.sequences_per_step % rows_at_once:
+            nearest = max(1, round(self.sequences_per_step / rows_at_once)) * rows_at_once
+            fitting = self._fitting_microbatch(data_size)
+            same_step = f", or batch.sequences_per_microbatch={fitting} for the same step" if fitting else ""
             raise ValueError(
                 f"batch.sequences_per_step={self.sequences_per_step} must be a multiple of "
                 f"batch.sequences_per_microbatch={self.sequences_per_microbatch} x {data_size} data-parallel ranks = "
-                f"{rows_at_once}: use {max(1, round(self.sequences_per_step / rows_at_once)) * rows_at_once}"
+                f"{rows_at_once}: use {nearest}{same_step}"
             )
         return self.sequences_per_step // rows_at_once
+
+    def _fitting_microbatch(self, data_size: int) -> int:
+        """The largest microbatch, up to the one that was asked for, into which a rank's rows of a step fall; 0 for none."""
+        rows, rest = divmod(self.sequences_per_step, data_size)
+        if rest:
+            return 0
+        return next(size for size in range(min(self.sequences_per_microbatch, rows), 0, -1) if rows % size == 0)
 
 
 class Loader:

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -46,6 +48,16 @@ def test_a_batch_that_does_not_divide_is_refused_with_one_that_does():
         config.microbatches_per_step(2)
     for size in (18, 6):
         assert BatchConfig(sequences_per_step=size, sequences_per_microbatch=3).microbatches_per_step(2) == size // 6
+
+
+@pytest.mark.parametrize("data_size", [1, 2, 3, 5, 6, 8, 40, 64])
+def test_a_batch_that_does_not_divide_is_refused_with_a_microbatch_that_keeps_it(data_size: int):
+    sizes = {"sequences_per_step": 40, "sequences_per_microbatch": 7}
+    with pytest.raises(ValueError, match="must be a multiple of") as refused:
+        BatchConfig(**sizes).microbatches_per_step(data_size)
+    offered = re.search(r", or batch.sequences_per_microbatch=(\d+) for the same step$", str(refused.value))
+    fitting = [size for size in range(1, 8) if 40 % (size * data_size) == 0]
+    assert (int(offered[1]) if offered else None) == max(fitting, default=None)
 
 
 @pytest.mark.parametrize("key", ["sequences_per_step", "sequences_per_microbatch"])
