@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from mai1.arena.battles import Battle, Judgement, Verdict
+from mai1.arena.battles import Battle, Judgement, Prompt, Verdict
 
 Judge = Callable[[Battle], Judgement]
 
@@ -25,6 +25,8 @@ MIRROR = {
     Verdict.tie: Verdict.tie,
     Verdict.skip: Verdict.skip,
 }
+EXACT = "exact:"
+"""How the names of exact judges begin."""
 MAX_ANSWER = 20_000
 """Characters of an answer that a judging model reads."""
 
@@ -46,17 +48,21 @@ class ExactJudge:
 
     match: Match = Match.number
 
+    def wanted(self, prompt: Prompt) -> str:
+        """What a right answer holds; ValueError for a prompt without a reference, or one that holds nothing to compare."""
+        if wanted := extract(prompt.reference, self.match):
+            return wanted
+        raise ValueError(
+            f"prompt {prompt.name} has no {self.match.value} as its reference: the exact judge needs prompts with right "
+            "answers; match=text compares whole texts"
+        )
+
     def __call__(self, battle: Battle) -> Judgement:
         """ValueError for a prompt without a reference, or one that holds nothing to compare."""
-        wanted = extract(battle.prompt.reference, self.match)
-        if not wanted:
-            raise ValueError(
-                f"prompt {battle.prompt.name} has no {self.match.value} as its reference: the exact judge needs prompts with "
-                "right answers"
-            )
+        wanted = self.wanted(battle.prompt)
         is_right = [extract(answer, self.match) == wanted for answer in (battle.left_answer, battle.right_answer)]
         verdict = Verdict.tie if is_right[0] == is_right[1] else Verdict.left if is_right[0] else Verdict.right
-        return judgement_of(battle, verdict, judge=f"exact:{self.match.value}")
+        return judgement_of(battle, verdict, judge=EXACT + self.match.value)
 
 
 def extract(answer: str, match: Match) -> str:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from mai1.arena.battles import Judgement, Verdict
 from mai1.arena.ranking import Rating
+from mai1.arena.strengths import apart
 from mai1.persona.rates import wilson
-from mai1.report.markup import Markup, absent, caption, element, section, table, tile
+from mai1.report.intervals import Interval, interval_chart
+from mai1.report.markup import Markup, absent, caption, element, section, shortened, table, tile
 from mai1.report.page import page, write_page
 from mai1.report.scales import grouped, percent
 
-WIDTH, ROW, LEFT, RIGHT = 760, 30, 190, 20
 MAX_NAME = 28
 
 
@@ -54,11 +55,14 @@ def _sides(judgement: Judgement) -> list[str]:
     return [side for side in asked if side in ("left", "right")]
 
 
-def write_leaderboard(directory: Path, ratings: list[Rating], judgements: Sequence[Judgement], *, title: str) -> Path:
-    """Write leaderboard.json and leaderboard.html; returns the page's path."""
+def write_leaderboard(
+    directory: Path, ratings: list[Rating], judgements: Sequence[Judgement], *, groups: list[list[str]], title: str
+) -> Path:
+    """Write leaderboard.json and leaderboard.html; returns the page's path. `groups`: of `strengths.separate_groups`."""
     bias = position_bias(judgements)
     facts = {
         "ratings": [asdict(rating) for rating in ratings],
+        "groups": groups,
         "position_bias": asdict(bias) | {"rate": bias.rate},
         "judges": dict(sorted(Counter(each.judge for each in judgements).items())),
         "judgements": len(judgements),
@@ -67,7 +71,7 @@ def write_leaderboard(directory: Path, ratings: list[Rating], judgements: Sequen
     write_page(directory / "leaderboard.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     parts = (
         _header(title, ratings, judgements),
-        _ratings(ratings),
+        _ratings(ratings, groups),
         _pairs(ratings, judgements),
         _bias(bias, facts["judges"]),
     )
@@ -77,7 +81,7 @@ def write_leaderboard(directory: Path, ratings: list[Rating], judgements: Sequen
 def _header(title: str, ratings: list[Rating], judgements: Sequence[Judgement]) -> Markup:
     decided = sum(each.verdict != Verdict.skip.value for each in judgements)
     tiles = [
-        tile("First", ratings[0].model[:MAX_NAME], f"{ratings[0].rating:,.0f} points"),
+        tile("First", _first(ratings), f"{ratings[0].rating:,.0f} points"),
         tile("Models", grouped(float(len(ratings)))),
         tile("Battles", grouped(float(decided)), f"{len(judgements) - decided} skipped"),
         tile("Prompts", grouped(float(len({each.prompt for each in judgements})))),
@@ -85,7 +89,13 @@ def _header(title: str, ratings: list[Rating], judgements: Sequence[Judgement]) 
     return element("header", element("h1", title), element("dl", *tiles, class_="tiles"))
 
 
-def _ratings(ratings: list[Rating]) -> Markup:
+def _first(ratings: list[Rating]) -> str:
+    """The best model, or how many share that place."""
+    best = sum(rating.rating == ratings[0].rating for rating in ratings)
+    return shortened(ratings[0].model, MAX_NAME) if best == 1 else f"{best} tied"
+
+
+def _ratings(ratings: list[Rating], groups: list[list[str]]) -> Markup:
     note = caption(
         "Bradley-Terry strengths on Elo's scale, ties as half a win each; 200 points are 3 wins in 4. Lines: 95% intervals, "
         "battles of a prompt taken together."
@@ -104,7 +114,8 @@ def _ratings(ratings: list[Rating]) -> Markup:
         for r in ratings
     ]
     headers = ["model", "rating", "95% interval", "by bootstrap", "battles", "won", "tied", "lost"]
-    return section("ratings", "Ratings", note, _chart(ratings), table(headers, rows))
+    warning = [element("p", f"Beware: {apart(groups)}.")] if len(groups) > 1 else []
+    return section("ratings", "Ratings", note, *warning, _chart(ratings), table(headers, rows))
 
 
 def _interval(low: float | None, high: float | None) -> str:
@@ -113,28 +124,17 @@ def _interval(low: float | None, high: float | None) -> str:
 
 def _chart(ratings: list[Rating]) -> Markup:
     """A point and an interval for each model."""
-    low, high = min(r.low for r in ratings), max(r.high for r in ratings)
-    span = max(high - low, 1.0)
-
-    def place(rating: float) -> float:
-        return LEFT + (rating - low) / span * (WIDTH - LEFT - RIGHT)
-
-    parts = []
-    for number, rating in enumerate(ratings):
-        y = ROW * number + ROW / 2
-        parts += [
-            element("text", rating.model[:MAX_NAME], x=LEFT - 14, y=f"{y + 4:.1f}", text_anchor="end"),
-            element(
-                "line",
-                x1=f"{place(rating.low):.1f}",
-                x2=f"{place(rating.high):.1f}",
-                y1=f"{y:.1f}",
-                y2=f"{y:.1f}",
-                class_="axis",
-            ),
-            element("circle", cx=f"{place(rating.rating):.1f}", cy=f"{y:.1f}", r="4.5", class_="dot c0"),
-        ]
-    return element("svg", *parts, viewBox=f"0 0 {WIDTH} {ROW * len(ratings)}", class_="bars", role="img")
+    rows = [
+        Interval(
+            name=r.model,
+            value=r.rating,
+            low=r.rating if r.low is None else r.low,
+            high=r.rating if r.high is None else r.high,
+            tip=f"{r.model}: {r.rating:,.0f}, 95% interval {_interval(r.low, r.high)}",
+        )
+        for r in ratings
+    ]
+    return interval_chart(rows, x_label="rating, points")
 
 
 def _pairs(ratings: list[Rating], judgements: Sequence[Judgement]) -> Markup:

@@ -16,9 +16,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mai1.arena.battles import Battle, JudgementFile, Prompt, schedule, still_open
-from mai1.arena.judges import ApiConfig, ApiJudge, ExactJudge, Judge, Match, equal_answers
+from mai1.arena.judges import EXACT, ApiConfig, ApiJudge, ExactJudge, Judge, Match, equal_answers
 from mai1.arena.leaderboard import write_leaderboard
 from mai1.arena.ranking import RankingConfig, Rating, rate
+from mai1.arena.strengths import apart, separate_groups
 from mai1.arena.terminal import Finished, TerminalJudge
 from mai1.arena.web import WebArena
 from mai1.checkpoint.inference import load_model, resolve_checkpoint
@@ -96,32 +97,53 @@ def main(arguments: list[str]) -> None:
         print_help("arena", ArenaConfig, __doc__)
         return
     config = compose_config("arena", ArenaConfig, arguments)
-    ratings, page = hold_arena(config)
-    print(f"{'model':<24}{'rating':>8}  95% interval      battles")
-    for each in ratings:
-        print(f"{each.model:<24}{each.rating:>8.0f}  {each.low:>6.0f} to {each.high:<6.0f} {each.battles:>8}")
-    print(f"page: {page}", file=sys.stderr)
+    held = hold_arena(config)
+    print(f"{'model':<24}{'rating':>8}  95% interval      battles    won   tied   lost")
+    for each in held.ratings:
+        interval = f"{each.low:>6.0f} to {each.high:<6.0f}"
+        counts = f"{each.battles:>8}{each.wins:>7}{each.ties:>7}{each.losses:>7}"
+        print(f"{each.model:<24}{each.rating:>8.0f}  {interval} {counts}")
+    if len(held.groups) > 1:
+        print(f"note: {apart(held.groups)}", file=sys.stderr)
+    if unrated := set(config.checkpoints) - {each.model for each in held.ratings}:
+        print(f"note: no battle of {', '.join(sorted(unrated))} has been decided", file=sys.stderr)
+    print(f"page: {held.page}", file=sys.stderr)
 
 
-def hold_arena(config: ArenaConfig) -> tuple[list[Rating], Path]:
-    """Ratings, the best first, and the page."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What an arena came to."""
+
+    ratings: list[Rating]
+    """The best first."""
+    groups: list[list[str]]
+    """Models between which battles tell no finite distance; one group where they tell all."""
+    page: Path
+
+
+def hold_arena(config: ArenaConfig) -> Held:
+    """Answer, judge what is open, rate and write the page."""
     if len(config.checkpoints) < 2 or not config.prompts:
         raise ValueError(
             "checkpoints and prompts: name two models or more and a file, as in 'checkpoints={a: runs/a, b: runs/b}'"
         )
     output = Path(config.output)
     prompts = read_prompts(Path(config.prompts))[: config.max_prompts or None]
-    judge = _open_judge(config)  # a missing key is said before anything is computed
+    judge = _open_judge(config, prompts)  # a missing key or reference is said before anything is computed
     _claim(config, prompts, output)
     answers = {name: _answers(config, name, prompts, output) for name in config.checkpoints}
     file = JudgementFile(output / "battles.jsonl")
-    battles = still_open(schedule(prompts, answers, seed=config.seed), file.judgements)
+    battles = schedule(prompts, answers, seed=config.seed)
+    if isinstance(judge, ExactJudge):
+        _check_verdicts(judge, battles, file)
+    battles = still_open(battles, file.judgements)
     for battle in battles:
         if (tie := equal_answers(battle)) is not None:
             file.add(tie)
     _judge(config, judge, still_open(battles, file.judgements), file)
     ratings = rate(file.judgements, config.ranking)
-    return ratings, write_leaderboard(output, ratings, file.judgements, title=config.title)
+    groups = separate_groups(file.judgements)
+    return Held(ratings, groups, write_leaderboard(output, ratings, file.judgements, groups=groups, title=config.title))
 
 
 def read_prompts(path: Path) -> list[Prompt]:
@@ -148,8 +170,11 @@ def _claim(config: ArenaConfig, prompts: list[Prompt], output: Path) -> None:
     facts = {"prompts": hashlib.sha256(asked).hexdigest(), "seed": config.seed, "sampling": plain(config.sampling)}
     path = output / "arena.json"
     if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        others = before.pop("models")
+        try:
+            before = json.loads(path.read_bytes())
+            others = dict(before.pop("models"))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(f"{path} does not say of what the arena is ({error}): choose another output") from None
         if before != facts or any(others.get(name, directory) != directory for name, directory in models.items()):
             raise ValueError(
                 f"output={output} holds an arena of other prompts, models or sampling: choose another directory"
@@ -163,8 +188,7 @@ def _answers(config: ArenaConfig, name: str, prompts: list[Prompt], output: Path
     """What a model says to each prompt that it has room for; written once."""
     path = output / "answers" / f"{name}.jsonl"
     if path.is_file():
-        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return {record["prompt"]: record["text"] for record in records}
+        return _written_answers(path)
     directory = resolve_checkpoint(Path(config.checkpoints[name]), key=f"checkpoints.{name}")
     tokenizer, model = Tokenizer.load(directory), load_model(directory)
     encoded = {p.name: encode_chat(tokenizer, p.messages, add_generation_prompt=True).ids for p in prompts}
@@ -190,13 +214,35 @@ def _answers(config: ArenaConfig, name: str, prompts: list[Prompt], output: Path
     return answers
 
 
-def _open_judge(config: ArenaConfig) -> Judge | None:
+def _written_answers(path: Path) -> dict[str, str]:
+    """Answers by prompt. Read as bytes: an answer may hold ends of lines that only text knows."""
+    try:
+        records = [json.loads(line) for line in path.read_bytes().splitlines()]
+        return {record["prompt"]: record["text"] for record in records}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} holds no answers ({error}): delete it to have them written again") from None
+
+
+def _open_judge(config: ArenaConfig, prompts: list[Prompt]) -> Judge | None:
     """The judge that answers a battle at once; the page waits for a person and is opened later."""
     if config.judge is JudgeKind.exact:
-        return ExactJudge(config.match)
+        judge = ExactJudge(config.match)
+        for prompt in prompts:
+            judge.wanted(prompt)
+        return judge
     if config.judge is JudgeKind.api:
         return ApiJudge.open(config.api)
     return TerminalJudge(input, print) if config.judge is JudgeKind.terminal else None
+
+
+def _check_verdicts(judge: ExactJudge, battles: list[Battle], file: JudgementFile) -> None:
+    """What was decided by other right answers, or by another `match`, would stand beside what is decided now."""
+    kept = {judgement.key: judgement for judgement in file.judgements if judgement.judge.startswith(EXACT)}
+    for battle in battles:
+        if battle.key in kept and kept[battle.key] != judge(battle):
+            raise ValueError(
+                f"{file.path} was decided by other right answers or another match: delete it to judge again; the answers stay"
+            )
 
 
 def _judge(config: ArenaConfig, judge: Judge | None, battles: list[Battle], file: JudgementFile) -> None:

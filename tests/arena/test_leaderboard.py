@@ -8,6 +8,7 @@ import pytest
 from mai1.arena.battles import Judgement
 from mai1.arena.leaderboard import position_bias, write_leaderboard
 from mai1.arena.ranking import RankingConfig, rate
+from mai1.arena.strengths import separate_groups
 
 HOSTILE = "<script>alert(1)</script>"
 JUDGEMENTS = [Judgement(str(i), "a", "b", ("left", "left", "right", "tie", "skip")[i % 5], "person") for i in range(40)]
@@ -29,7 +30,7 @@ def test_a_judge_asked_in_both_orders_shows_its_bias_in_each():
 
 def test_page_and_file_say_the_same(tmp_path: Path):
     ratings = rate(JUDGEMENTS, RankingConfig(bootstrap_rounds=20))
-    page = write_leaderboard(tmp_path, ratings, JUDGEMENTS, title="Spring")
+    page = write_leaderboard(tmp_path, ratings, JUDGEMENTS, groups=separate_groups(JUDGEMENTS), title="Spring")
     facts = json.loads((tmp_path / "leaderboard.json").read_text())
     assert [entry["model"] for entry in facts["ratings"]] == ["a", "b"]
     assert facts["judges"] == {"person": 40} and facts["skipped"] == 8 and facts["judgements"] == 40
@@ -39,7 +40,13 @@ def test_page_and_file_say_the_same(tmp_path: Path):
 
 def test_no_name_becomes_markup_and_nothing_is_loaded(tmp_path: Path):
     judgements = [Judgement(HOSTILE, HOSTILE, "b", "left", HOSTILE)]
-    page = write_leaderboard(tmp_path, rate(judgements, RankingConfig(bootstrap_rounds=5)), judgements, title=HOSTILE)
+    page = write_leaderboard(
+        tmp_path,
+        rate(judgements, RankingConfig(bootstrap_rounds=5)),
+        judgements,
+        groups=separate_groups(judgements),
+        title=HOSTILE,
+    )
     text = page.read_text()
     assert HOSTILE not in text and "&lt;script&gt;" in text
     assert "default-src 'none'" in text and "http://" not in text and "https://" not in text
@@ -49,4 +56,19 @@ def test_an_arena_of_ties_alone_has_a_page(tmp_path: Path):
     judgements = [Judgement(str(i), "a", "b", "tie", "equal") for i in range(3)]
     ratings = rate(judgements, RankingConfig(bootstrap_rounds=5))
     assert ratings[0].rating == pytest.approx(ratings[1].rating)
-    assert "Every battle was a tie" in write_leaderboard(tmp_path, ratings, judgements, title="x").read_text()
+    assert (
+        "Every battle was a tie"
+        in write_leaderboard(tmp_path, ratings, judgements, groups=separate_groups(judgements), title="x").read_text()
+    )
+
+
+def test_models_that_battles_cannot_compare_are_said_to_be_such(tmp_path: Path):
+    judgements = [Judgement(str(i), "best", "worst", "left", "person") for i in range(5)]
+    groups, ratings = separate_groups(judgements), rate(judgements, RankingConfig())
+    page = write_leaderboard(tmp_path, ratings, judgements, groups=groups, title="x").read_text()
+    assert "do not say how far apart best | worst are" in page
+    assert json.loads((tmp_path / "leaderboard.json").read_text())["groups"] == [["best"], ["worst"]]
+    both = [*judgements, Judgement("6", "best", "worst", "right", "person")]
+    ratings = rate(both, RankingConfig(bootstrap_rounds=5))
+    page = write_leaderboard(tmp_path, ratings, both, groups=separate_groups(both), title="x").read_text()
+    assert "do not say" not in page

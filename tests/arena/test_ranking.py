@@ -1,11 +1,15 @@
 """Ratings against another program's, and their intervals against the truth of simulated battles."""
 
+from dataclasses import replace
+
 import evalica
 import numpy as np
 import pytest
 
 from mai1.arena.battles import Judgement
-from mai1.arena.ranking import ELO, Battles, RankingConfig, _contrasts, bootstrap, fit_strengths, rate, sandwich_errors
+from mai1.arena.ranking import ELO, RankingConfig, contrasts, rate
+from mai1.arena.strengths import Battles, fit_strengths, separate_groups
+from mai1.arena.uncertainty import bootstrap, sandwich_errors
 
 
 def simulated(strengths: list[float], *, prompts: int, seed: int, ties: float = 0.1) -> list[Judgement]:
@@ -63,7 +67,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     for seed in range(rounds):
         battles = Battles.of(simulated(list(truth), prompts=300, seed=seed, ties=0.0))
         strengths = fit_strengths(battles, ridge=0.0)
-        errors = sandwich_errors(battles, strengths, _contrasts(battles.models, ""), ridge=0.0)
+        errors = sandwich_errors(battles, strengths, contrasts(battles.models, ""), ridge=0.0)
         held += (np.abs(strengths - (truth - truth.mean())) < 1.96 * errors).sum()
     assert 0.92 <= held / (rounds * len(truth)) <= 0.98
 
@@ -73,18 +77,18 @@ def test_battles_of_one_prompt_are_not_taken_for_independent():
     four_times = [each for each in once for _ in range(4)]  # the same prompt says the same four times
     (alone, repeated) = (Battles.of(judgements) for judgements in (once, four_times))
     settings = {"ridge": 0.0}
-    contrasts = _contrasts(alone.models, "")
+    differences = contrasts(alone.models, "")
     errors = [
-        sandwich_errors(each, fit_strengths(each, **settings), contrasts, **settings) for each in (alone, repeated)
+        sandwich_errors(each, fit_strengths(each, **settings), differences, **settings) for each in (alone, repeated)
     ]
     assert np.allclose(*errors, rtol=1e-9)
 
 
 def test_the_bootstrap_agrees_with_the_sandwich():
     battles = Battles.of(simulated([0.0, 0.4, 1.0], prompts=400, seed=6))
-    contrasts = _contrasts(battles.models, "m0")
-    drawn = bootstrap(battles, contrasts, RankingConfig(bootstrap_rounds=400))
-    errors = sandwich_errors(battles, fit_strengths(battles, ridge=0.0625), contrasts, ridge=0.0625)
+    differences = contrasts(battles.models, "m0")
+    drawn = bootstrap(battles, differences, ridge=0.0625, rounds=400, seed=0)
+    errors = sandwich_errors(battles, fit_strengths(battles, ridge=0.0625), differences, ridge=0.0625)
     assert np.allclose(drawn.std(axis=0)[1:], errors[1:], rtol=0.2)
     assert drawn[:, 0].std() < 1e-12 and errors[0] < 1e-12  # the anchor is certain
 
@@ -107,6 +111,48 @@ def test_a_model_that_won_everything_is_finite_with_a_ridge_and_refused_without(
     assert ratings[0].model == "a" and np.isfinite(ratings[0].high)
     with pytest.raises(ValueError, match=r"ranking\.ridge=0 .* ridge above 0"):
         rate(judgements, RankingConfig(ridge=0.0))
+
+
+@pytest.mark.parametrize(("gap", "battles"), [(2.0, 10), (3.0, 20), (4.0, 20)])
+def test_the_interval_of_a_model_that_never_lost_holds_the_truth(gap: float, battles: int):
+    judgements = [Judgement(f"p{i}", "a", "b", "left", "x") for i in range(battles)]
+    first, second = rate(judgements, RankingConfig())
+    assert first.low < 1000 + ELO * gap / 2 < first.high and second.low < 1000 - ELO * gap / 2 < second.high
+    assert first.bootstrap_low is None  # every sample of prompts says the same, which is not certainty
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.0625])
+@pytest.mark.parametrize("prompts", [1, 3, 40])
+def test_ties_alone_are_not_certainty(prompts: int, ridge: float):
+    judgements = [Judgement(f"p{i}", "a", "b", "tie", "x") for i in range(prompts)]
+    first = rate(judgements, RankingConfig(ridge=ridge))[0]
+    assert first.rating == pytest.approx(1000.0) and first.bootstrap_low is None
+    # each of two sides has half of the gap's error, 2 / sqrt(battles) at even strengths
+    assert first.high - 1000 == pytest.approx(1.96 * ELO / np.sqrt(prompts + 2 * ridge), rel=1e-3)
+
+
+def test_one_prompt_tells_no_more_than_its_battles():
+    verdicts = {("a", "b"): "left", ("b", "c"): "left", ("c", "a"): "left"}  # a ring: strengths are finite and equal
+    judgements = [Judgement("only", *pair, verdict, "x") for pair, verdict in verdicts.items()]
+    assert all(each.high - each.rating > 200 for each in rate(judgements, RankingConfig(ridge=0.0)))
+
+
+def test_models_that_never_met_are_named_and_far_from_certain():
+    judgements = simulated([0.0, 0.3], prompts=200, seed=9)
+    judgements += [replace(each, left=f"x{each.left}", right=f"x{each.right}") for each in judgements]
+    assert separate_groups(judgements) == [["m0", "m1"], ["xm0", "xm1"]]
+    assert all(each.high - each.low > 1000 for each in rate(judgements, RankingConfig()))
+    with pytest.raises(ValueError, match=r"ridge=0 .* how far apart m0, m1 \| xm0, xm1 are"):
+        rate(judgements, RankingConfig(ridge=0.0))
+    bridge = [Judgement("bridge", "m0", "xm1", "tie", "x")]
+    assert separate_groups(judgements + bridge) == [["m0", "m1", "xm0", "xm1"]]
+
+
+def test_groups_stand_in_the_order_in_which_they_win():
+    always = [Judgement(f"p{i}", "weak", "strong", "right", "x") for i in range(5)]
+    among = [Judgement(f"q{i}", "strong", "other", ("left", "right")[i % 2], "x") for i in range(6)]
+    assert separate_groups(always + among) == [["other", "strong"], ["weak"]]
+    assert separate_groups([*always, Judgement("r", "weak", "other", "tie", "x")]) == [["strong"], ["other", "weak"]]
 
 
 def test_skipped_battles_count_for_nothing():

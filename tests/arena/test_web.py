@@ -1,6 +1,8 @@
 """The page on which a person judges: blind, safe against other sites, and nothing in it can run."""
 
+import errno
 import http.client
+import socket
 import threading
 from urllib.parse import urlencode, urlsplit
 
@@ -121,8 +123,72 @@ def test_it_listens_on_this_machine_alone_and_ends_when_all_is_judged():
     assert "All battles are judged" in made.page()
 
 
+def test_a_connection_that_asks_nothing_keeps_no_other_waiting(arena):
+    arena, kept = arena
+    with socket.create_connection(("127.0.0.1", arena.server.server_port)) as idle:
+        assert "left0" in ask(arena, "GET", f"/?token={arena.token}")[1]
+        assert judged(arena, "left", 0) == 303 and len(kept) == 1
+        idle.setblocking(False)
+        with pytest.raises(BlockingIOError):  # it is still open: nothing had to wait until it was given up
+            idle.recv(1)
+
+
+def test_an_answer_without_visible_text_says_so():
+    battle = Battle(Prompt("0", [{"role": "user", "content": "q"}]), "zebra", "koala", " \n", "right")
+    made = WebArena([battle], print)
+    assert "no visible text" in made.page()
+    made.server.server_close()
+
+
 def test_a_port_that_is_taken_is_named():
     first = WebArena(list(BATTLES), print)
     with pytest.raises(ValueError, match=rf"web\.port={first.server.server_port} cannot be used"):
         WebArena(list(BATTLES), print, port=first.server.server_port)
     first.server.server_close()
+
+
+def send(arena: WebArena, request: bytes) -> bytes:
+    """What comes back to bytes that no client would send."""
+    with socket.create_connection(("127.0.0.1", arena.server.server_port), timeout=60) as link:
+        link.sendall(request)
+        link.shutdown(socket.SHUT_WR)
+        return link.recv(65536)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET //[ HTTP/1.1\r\nHost: HERE\r\n\r\n",
+        b"GET /?" + b"&" * 5000 + b" HTTP/1.1\r\nHost: HERE\r\n\r\n",
+        b"POST /judge HTTP/1.1\r\nHost: HERE\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+        b"POST /judge HTTP/1.1\r\nHost: HERE\r\nContent-Length: 17\r\n\r\na&b&c&d&e&f&g&h&i",
+        b"POST /judge HTTP/1.1\r\nHost: HERE\r\nContent-Length: 9\r\n\r\ntoken=\xff\xfe\xfd",
+    ],
+    ids=["address", "fields", "length", "too many fields", "bytes"],
+)
+def test_hostile_requests_are_refused_without_a_traceback(arena, capfd, request_: bytes):
+    arena, kept = arena
+    answer = send(arena, request_.replace(b"HERE", f"127.0.0.1:{arena.server.server_port}".encode()))
+    assert answer.startswith(b"HTTP/1.0 403") and not kept
+    assert capfd.readouterr().err == ""
+
+
+def test_a_judgement_that_cannot_be_kept_ends_the_page_and_is_not_counted():
+    def full(judgement):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    made, ended = WebArena(list(BATTLES), full), []
+
+    def serve():
+        try:
+            made.serve()
+        except OSError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    form = {"token": made.token, "battle": 0, "verdict": "left"}
+    response, page = ask(made, "POST", "/judge", form)
+    thread.join(60)
+    assert response.status == 500 and "could not be kept" in page
+    assert ended[0].errno == errno.ENOSPC and made.num_judged == 0
