@@ -9,8 +9,10 @@ domain     a model learns prose, then python alone, for as many steps in every a
            the routers' new rows: all of it is tuned (as it is, or grown first), or the experts that were added alone.
            Bits per byte of both, held out.
 upcycling  a dense model (one expert, which every token goes to) learns prose, then all arms have the same FLOPs more: the
-           dense model goes on; it is upcycled, with its optimizer state, and goes on; a mixture begins from nothing.
+           dense model goes on; it is upcycled, with its optimizer state, and goes on; a mixture begins from nothing, with
+           these FLOPs alone and with those of the dense model before too.
 
+Printed are means over the seeds with their standard errors, and of each arm's difference from one of them, seed by seed.
 Runs that are there already are used again. One core: set OMP_NUM_THREADS=1. Bound by: training.
 """
 
@@ -91,7 +93,7 @@ def main() -> None:
     corpus = prepare(place, given.text)
     results = [QUESTIONS[given.question](place, corpus, seed) for seed in given.seeds]
     (place.output / f"{given.question}.json").write_text(json.dumps(results, indent=1) + "\n")
-    print_table(results)
+    print_table(results, *TABLES[given.question])
 
 
 def domain(place: Place, corpus: Path, seed: int) -> dict[str, dict]:
@@ -136,25 +138,31 @@ def upcycling(place: Place, corpus: Path, seed: int) -> dict[str, dict]:
     }
     for number, (name, (how, shape)) in enumerate(arms.items()):
         run = grow(place, f"up-{number}-{seed}", base, "method=upcycle", *how, f"seed={seed}")
-        steps = place.steps + further(place, [*DENSE, *shape])
+        steps = place.steps + equal_steps(place.further_steps, shape)
         found[name] = figures(pretrain(place, run.name, corpus, "prose", seed, *DENSE, *shape, f"train.steps={steps}"))
-    for name, shape in {"from nothing, 8 experts top-2": TOP_2, "from nothing, 16 half experts top-2": FINE}.items():
-        steps = f"train.steps={further(place, [*DENSE, *shape])}"
-        run = pretrain(place, f"nothing-{len(shape)}-{seed}", corpus, "prose", seed, *DENSE, *shape, steps)
+    fresh = {
+        "from nothing, 8 experts top-2": ("2", place.further_steps, TOP_2),
+        "from nothing, 16 half experts top-2": ("3", place.further_steps, FINE),
+        "from nothing, 8 experts top-2, FLOPs of both": ("whole", together, TOP_2),
+    }
+    for name, (key, dense_steps, shape) in fresh.items():
+        steps = f"train.steps={equal_steps(dense_steps, shape)}"
+        run = pretrain(place, f"nothing-{key}-{seed}", corpus, "prose", seed, *DENSE, *shape, steps)
         found[name] = figures(run)
     return found
 
 
 QUESTIONS = {"domain": domain, "upcycling": upcycling}
+TABLES = {"domain": ("before", ["prose", "python"]), "upcycling": ("dense, goes on", ["prose"])}
 
 
-def further(place: Place, shape: list[str]) -> int:
-    """Steps of a model that cost what the dense one costs to go on."""
+def equal_steps(dense_steps: int, shape: list[str]) -> int:
+    """Steps of a mixture that cost what so many steps of the dense model cost."""
     costs = []
-    for settings in (DENSE, shape):
+    for settings in (DENSE, [*DENSE, *shape]):
         config = compose_config("pretrain", PretrainConfig, [*MODEL, *settings, f"model.vocab_size={VOCABULARY}"])
         costs.append(training_flops_per_token(config.model, context=LENGTH))
-    return round(place.further_steps * costs[0] / costs[1])
+    return round(dense_steps * costs[0] / costs[1])
 
 
 def prepare(place: Place, texts: Path) -> Path:
@@ -232,17 +240,21 @@ def figures(run: Path, *, first: bool = False) -> dict:
     return {"steps": record["step"]} | {name: source["bits_per_byte"] for name, source in record["sources"].items()}
 
 
-def print_table(results: list[dict[str, dict]]) -> None:
-    """Mean and standard deviation over the seeds."""
-    print("| arm | steps | prose, bits per byte | python, bits per byte |\n|---|---|---|---|")
-    for name in results[0]:
-        runs = [result[name] for result in results]
-        print(f"| {name} | {runs[0]['steps']} | {_spread(runs, 'prose')} | {_spread(runs, 'python')} |")
+def print_table(results: list[dict[str, dict]], reference: str, sources: list[str]) -> None:
+    """Bits per byte of each arm, and how many more than the reference's."""
+    columns = [column for source in sources for column in (f"{source}, bits per byte", f"against `{reference}`")]
+    print(f"| arm | steps | {' | '.join(columns)} |\n|{'---|' * (2 + len(columns))}")
+    for name, first in results[0].items():
+        cells = []
+        for source in sources:
+            cells.append(_spread([result[name][source] for result in results]))
+            cells.append(_spread([result[name][source] - result[reference][source] for result in results], sign="+"))
+        print(f"| {name} | {first['steps']} | {' | '.join(cells)} |")
 
 
-def _spread(runs: list[dict], key: str) -> str:
-    values = [run[key] for run in runs]
-    return f"{statistics.mean(values):.4f}" + (f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else "")
+def _spread(values: list[float], *, sign: str = "") -> str:
+    error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.4f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):{sign}.4f}{error}"
 
 
 if __name__ == "__main__":
