@@ -22,8 +22,9 @@ from mai1.report.evaluation import write_evaluation_page
 from mai1.run.compose import compose_config
 from mai1.run.datasets import open_pretraining
 from mai1.run.evaluation_records import about_checkpoint, data_of_run, results_folder, write_record
-from mai1.run.evaluation_tasks import open_tasks, seen_items
+from mai1.run.evaluation_tasks import open_tasks
 from mai1.run.help import print_help
+from mai1.run.training_texts import seen_items, training_texts
 from mai1.tokenizer.tokenizer import Tokenizer
 from mai1.watch.config import LaunchConfig
 
@@ -34,7 +35,7 @@ class EvaluateConfig(TasksConfig):
     """Run, checkpoint or Hugging Face directory."""
     training_text: str = ""
     """Where items of tasks are looked for, to score those apart that training saw: prepared data, a text file or a directory;
-    auto: what the run was trained on; empty: nowhere."""
+    auto: what the run, and the runs it started from, were trained on; empty: nowhere."""
     data: str = "auto"
     """Prepared data whose held-out shards give the loss; auto: the run's, unless tasks are given; empty: none."""
     sequence_length: int = 512
@@ -118,14 +119,12 @@ def _on_tasks(
     world: World,
 ) -> dict[str, dict]:
     shared = SharedModel(model=model, world=world, pad_id=tokenizer.pad_id, tokens_at_once=config.tokens_at_once)
-    text = data_of_run(directory) if config.training_text == "auto" else config.training_text
-    if config.training_text == "auto" and not text:
-        raise ValueError(f"training_text=auto but {directory} does not say what it was trained on: name the data")
-    look = seen_items(Path(text), tokenizer, world) if text else None
+    texts = training_texts(config.training_text, directory)
+    look = seen_items(texts, tokenizer, world) if texts else None
     records = {}
     for task in tasks:
         result = evaluate_task(task, shared, tokenizer, seen_items=look)
-        records[task.name] = result.record() | {"training_text": text}
+        records[task.name] = result.record() | {"training_text": ", ".join(map(str, texts))}
         if world.is_main:
             print("\n".join(lines_of(result)), flush=True)
     return records

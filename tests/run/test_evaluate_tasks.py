@@ -117,6 +117,38 @@ def test_items_that_stand_in_the_training_text_are_scored_apart(trained, corpus,
         assert "  dirty" in done.out and "  clean" in done.out
 
 
+def test_items_of_the_tuning_conversations_and_of_the_text_before_are_both_found(trained, tmp_path, mai1):
+    conversations = tmp_path / "chats" / "train.jsonl"
+    conversations.parent.mkdir()
+    asked = [f"How many of the {n} silver bells in the old tower ring at noon on feast days?" for n in range(30)]
+    answers = [f"Exactly {n} of them ring, but only when the wind is calm." for n in range(30)]
+    records = [
+        {"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]}
+        for q, a in zip(asked, answers, strict=True)
+    ]
+    conversations.write_text("".join(json.dumps(record) + "\n" for record in records))
+    tuned = mai1(
+        "sft", f"run.directory={tmp_path}", "run.name=tuned", f"checkpoint.init_from={trained}", f"data.train={conversations}",
+        "data.heldout=''", "data.sequence_length=96", "train.steps=1", "batch.sequences_per_step=2",
+        "batch.sequences_per_microbatch=2", "samples.questions=0",
+    )  # fmt: skip
+    assert tuned.code == 0, tuned.err
+    items = [{"question": asked[3], "choices": [answers[3], "None of them rings at all."], "gold": 0}]
+    items.append({"question": "Which of the seven gardeners would ever plant purple tulips beside the gate?"})
+    items[1] |= {"choices": ["never in their long lives", "on most days of the week"], "gold": 1}
+    path, output = tmp_path / "bells.jsonl", tmp_path / "found.json"
+    path.write_text("".join(json.dumps(item) + "\n" for item in items))
+    for text in ("auto", str(conversations)):
+        done = mai1(
+            "evaluate", f"checkpoint={tmp_path}/tuned", f"tasks=[{path}]", f"training_text={text}", f"output={output}"
+        )
+        assert done.code == 0, done.err
+        assert json.loads(output.read_text())["tasks"]["bells"]["parts"] == ["dirty", "clean"], text
+    conversations.rename(tmp_path / "gone.jsonl")
+    refused = mai1("evaluate", f"checkpoint={tmp_path}/tuned", f"tasks=[{path}]", "training_text=auto")
+    assert refused.code == 2 and "train.jsonl, which" in refused.err and "is not there: name the data" in refused.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
