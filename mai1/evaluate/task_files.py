@@ -26,10 +26,10 @@ class Kind(Enum):
     text = "text"
 
 
-QUESTIONS = ("query", "question", "context", "prompt", "goal", "instruction", "input")
-CHOICES = ("choices", "options", "endings")
+QUESTIONS = ("query", "question", "context", "prompt", "goal", "ctx", "instruction", "input")
+CHOICES = ("choices", "options", "endings", "sol1,sol2", "A,B,C,D")
 COMPLETIONS = ("continuation", "completion")
-ANSWERS = ("gold", "answer", "label", "target", "response", "output")
+ANSWERS = ("gold", "answer", "answerKey", "label", "target", "response", "output")
 TEXTS = ("text",)
 AUTO = "auto"
 
@@ -43,9 +43,9 @@ class TaskConfig:
     kind: Kind = Kind.auto
     """auto (by the fields of the first record) | choices | completion | answer | text."""
     question: str = AUTO
-    """Field with the question or beginning; auto: query, question, context, prompt, goal, instruction, input or text."""
+    """Field with the question or beginning; auto: query, question, context, prompt, goal, ctx, instruction, input or text."""
     choices: str = AUTO
-    """Field with the list of choices; auto: choices, options or endings."""
+    """Field with the list of choices, or the fields of one choice each, as in sol1,sol2; auto: choices, options, endings, ..."""
     answer: str = AUTO
     """Field with the answer: a text, or of choices the number from 0, letter, label or text; auto: gold, answer, label, ..."""
     cluster: str = ""
@@ -141,13 +141,21 @@ def _fields(config: TaskConfig, record: dict, path: Path) -> _Fields:
     needed = {"question": question, "answer": answer} | ({"choices": choices} if kind is Kind.choices else {})
     if kind is Kind.auto or not all(needed.values()):
         missing = next((key for key, name in needed.items() if not name), "kind")
-        raise ValueError(f"{path} has the fields {', '.join(map(str, record))}: say which one is the {missing}")
+        raise ValueError(
+            f"{path} has the fields {', '.join(map(str, record))}: say which one is the {missing}, as in tasks=[mine] "
+            f"'definitions={{mine: {{path: {path}, {missing}: FIELD}}}}'"
+        )
     return _Fields(kind, question, choices, answer, config.cluster)
 
 
 def _present(wanted: str, names: Sequence[str], record: dict) -> str:
-    """The field that is wanted, or the first that is there; empty where there is none."""
-    return next((name for name in ((wanted,) if wanted != AUTO else names) if name in record), "")
+    """The field (or fields, with commas) that is wanted, or the first that is there; empty where there is none."""
+    wanted_names = (wanted,) if wanted != AUTO else names
+    return next((name for name in wanted_names if all(field in record for field in _several(name))), "")
+
+
+def _several(name: str) -> list[str]:
+    return [each.strip() for each in name.split(",")]
 
 
 def _item(record: object, fields: _Fields, *, number: int, where: str) -> Item:
@@ -157,7 +165,9 @@ def _item(record: object, fields: _Fields, *, number: int, where: str) -> Item:
         if isinstance(answer, dict | list) or answer is None:
             raise ValueError(f"{where}: {fields.answer} must be a text or a number, but is {type(answer).__name__}")
         return Item(number, question, str(answer), cluster=cluster)
-    texts, labels = _choices(_value(record, fields.choices, where))
+    names = _several(fields.choices)
+    values = [_value(record, name, where) for name in names]
+    texts, labels = _choices(values if len(names) > 1 else values[0])
     gold = _gold(answer, texts, labels)
     if len(texts) < 2 or not all(texts) or gold is None:
         raise ValueError(

@@ -55,6 +55,29 @@ def test_the_kind_of_a_file_is_known_by_its_fields(write, records: list, kind: K
 
 
 @pytest.mark.parametrize(
+    "record",
+    [
+        {"question": "q", "choices": {"text": ["x", "y"], "label": ["A", "B"]}, "answerKey": "B"},  # ARC
+        {"ctx": "q", "endings": ["x", "y"], "label": "1"},  # HellaSwag
+        {"goal": "q", "sol1": "x", "sol2": "y", "label": 1},  # PIQA
+        {"question": "q", "A": "x", "B": "y", "C": "z", "D": "w", "answer": "B"},
+    ],
+)
+def test_records_of_well_known_sets_are_choices_as_they_come(write, record: dict):
+    file = read_task_file(TaskConfig(path=""), write([record]))
+    assert file.kind is Kind.choices
+    assert (file.items[0].question, file.items[0].choices[:2], file.items[0].answer) == ("q", ("x", "y"), "y")
+
+
+def test_choices_may_be_fields_of_their_own(write):
+    path = write([{"premise": "q", "choice1": "x", "choice2": "y", "label": 1}])
+    file = read_task_file(TaskConfig(path="", question="premise", choices="choice1, choice2"), path)
+    assert file.items[0].choices == ("x", "y") and file.items[0].gold == 1
+    with pytest.raises(ValueError, match=r"say which one is the choices|which one is the question"):
+        read_task_file(TaskConfig(path="", choices="choice1,choice3", kind=Kind.choices), path)
+
+
+@pytest.mark.parametrize(
     ("choices", "gold"),
     [
         (["x", "y", "z"], 1),
