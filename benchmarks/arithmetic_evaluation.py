@@ -56,7 +56,7 @@ def main() -> None:
     tasks += [given.svamp.resolve()] if given.svamp else []
     definitions = ", ".join(f"{task.stem}: {{path: {task}, max_new_tokens: 40}}" for task in tasks)
     common = [f"tasks=[{','.join(task.stem for task in tasks)}]", f"definitions={{{definitions}}}"]
-    common += [f"training_text={folder / 'text' / 'problems'}"]
+    common += ["training_text=auto"]
     for name, how in (("base", "beginning=document"), ("tuned", "prompting=chat")):
         mai1("evaluate", f"checkpoint={folder / 'runs' / name}", *common, how, f"output={folder / name}.json")
     print_table(folder, tasks)
