@@ -4,7 +4,8 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 
 from mai1.model.init import initialize
 from mai1.model.moe import experts as experts_module
-from mai1.model.moe.experts import Experts, _ExpertLoop
+from mai1.model.moe.expert_loop import ExpertLoop
+from mai1.model.moe.experts import Experts
 from mai1.model.moe.grouping import add_answers, group_by_expert, spread
 from mai1.model.moe.layer import MoEConfig, MoELayer
 from mai1.model.moe.router import Scores, TokenMarks
@@ -180,7 +181,7 @@ def test_gradients_of_the_expert_loop_pass_finite_differences_also_without_rows(
     generator, grouping = torch.Generator().manual_seed(0), group_by_expert(CHOICES_NK, num_experts=4)
     shapes = ((7, 3), (7, 2), (4, 8, 3), (4, 3, 4))
     inputs = [torch.randn(s, dtype=torch.float64, generator=generator, requires_grad=True) for s in shapes]
-    assert torch.autograd.gradcheck(lambda *tensors: _ExpertLoop.apply(*tensors, grouping), inputs)
+    assert torch.autograd.gradcheck(lambda *tensors: ExpertLoop.apply(*tensors, grouping), inputs)
 
 
 @pytest.mark.parametrize("choices", [CHOICES_NK, CHOICES_NK.clamp(max=3), torch.full((7, 2), 4)])

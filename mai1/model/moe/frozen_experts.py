@@ -6,27 +6,11 @@ adapter adds goes through its R channels; the matrix W + scale * B A never exist
 Legend: N tokens, D width, F expert width, E experts held here, K choices, M routed rows, R rank of the adapters.
 """
 
-from dataclasses import dataclass
-
 import torch
-import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
-from mai1.model.moe.grouping import Grouping, add_answers, spread, sum_choices
-
-
-@dataclass(frozen=True, slots=True)
-class ExpertWeights:
-    """The stacked weights of a layer, and their adapters' factors where there are any."""
-
-    gate_up: torch.Tensor
-    """`[E, 2F, D]`"""
-    down: torch.Tensor
-    """`[E, D, F]`"""
-    factors: tuple[torch.Tensor, ...] = ()
-    """A `[E, R, D]` and B `[E, 2F, R]` of gate_up, A `[E, R, F]` and B `[E, D, R]` of down; empty without adapters."""
-    scale: float = 0.0
-    """What B A is multiplied by."""
+from mai1.model.moe.grouped_products import ExpertWeights
+from mai1.model.moe.grouping import Grouping, sum_choices, weights_of_rows
 
 
 def ask_frozen_experts(
@@ -39,39 +23,8 @@ def ask_frozen_experts(
     )
 
 
-def ask_experts_at_once(
-    x_ND: torch.Tensor, weights_NK: torch.Tensor, weights: ExpertWeights, grouping: Grouping
-) -> torch.Tensor:
-    """`[N, D]`: one grouped matrix product per matrix and factor, without a host synchronisation.
-
-    The products leave rows beyond the last expert's as they find them, in the gradient too: they are set to 0.
-    """
-    ends_E = grouping.rows_per_expert_E.cumsum(0, dtype=torch.int32)
-    rows_MD = spread(x_ND, grouping)
-    if not grouping.is_full:
-        is_used_M1 = (torch.arange(len(grouping.token_R), device=x_ND.device) < ends_E[-1])[:, None]
-        rows_MD = torch.where(is_used_M1, rows_MD, 0.0)
-    of_gate_up, of_down = weights.factors[:2], weights.factors[2:]
-    gate_MF, up_MF = _grouped(rows_MD, weights.gate_up, of_gate_up, weights.scale, ends_E).chunk(2, dim=-1)
-    answers_MD = _grouped(F.silu(gate_MF) * up_MF, weights.down, of_down, weights.scale, ends_E)
-    if not grouping.is_full:
-        answers_MD = torch.where(is_used_M1, answers_MD, 0.0)
-    return add_answers(answers_MD, weights_NK, grouping)
-
-
-def _grouped(
-    rows: torch.Tensor, weight: torch.Tensor, factors: tuple[torch.Tensor, ...], scale: float, ends_E: torch.Tensor
-) -> torch.Tensor:
-    y = torch._grouped_mm(rows, weight.transpose(1, 2), offs=ends_E)
-    if not factors:
-        return y
-    a, b = factors
-    low_MR = torch._grouped_mm(rows, a.transpose(1, 2), offs=ends_E) * scale
-    return y + torch._grouped_mm(low_MR, b.transpose(1, 2), offs=ends_E)
-
-
 class _FrozenLoop(torch.autograd.Function):
-    """As `_ExpertLoop` of experts.py, but for what is trained.
+    """As `ExpertLoop`, but for what is trained.
 
     For rows x of one expert, with inner = x W1' + s (x A1') B1', product = silu(gate) * up and
     answer = product W2' + s (product A2') B2', and G the gradient of an answer: of B it is s G' (x A'), of A s (G B)' x,
@@ -120,9 +73,7 @@ class _FrozenLoop(torch.autograd.Function):
         factors = (a1_ERD, b1_EGR, a2_ERF, b2_EDR)
         grads = tuple(None if factor is None else torch.zeros_like(factor) for factor in factors)
         grad_rows_MD, grad_weights_M = x_ND.new_empty(len(token_M), x_ND.shape[1]), weights_NK.new_empty(len(token_M))
-        weights_M1 = weights_NK.new_empty(len(token_M), 1)
-        weights_M1.view(-1).scatter_(0, row_NK.view(-1), weights_NK.reshape(-1))
-        by_row = (token_M, weights_M1, *kept, grad_weights_M, grad_rows_MD)
+        by_row = (token_M, weights_of_rows(weights_NK, row_NK), *kept, grad_weights_M, grad_rows_MD)
         *experts, unused = zip(*(tensor.split(ctx.rows_per_expert) for tensor in by_row), strict=True)
         for e, (token, weights, inner, activated, low1, low2, grad_weights, grad_rows) in enumerate(experts):
             if not len(token):

@@ -57,6 +57,11 @@ def sum_choices(rows_RD: torch.Tensor, row_NK: torch.Tensor, weights_NK: torch.T
     return F.embedding_bag(row_NK, rows_RD, per_sample_weights=weights_NK, mode="sum")
 
 
+def weights_of_rows(weights_NK: torch.Tensor, row_NK: torch.Tensor) -> torch.Tensor:
+    """Every row's weight in its token's sum, `[R, 1]`, without gradient."""
+    return torch.empty_like(weights_NK).view(-1, 1).scatter_(0, row_NK.reshape(-1, 1), weights_NK.reshape(-1, 1))
+
+
 class _Spread(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x_ND, token_R, row_NK):
@@ -79,5 +84,4 @@ class _WeightedSum(torch.autograd.Function):
         rows_RD, weights_NK, token_R, row_NK = ctx.saved_tensors
         grad_RD = grad_ND.index_select(0, token_R)
         grad_weights_NK = torch.linalg.vecdot(rows_RD, grad_RD)[row_NK]
-        weights_R = torch.empty_like(weights_NK).view(-1).scatter_(0, row_NK.flatten(), weights_NK.flatten())
-        return grad_RD.mul_(weights_R[:, None]), grad_weights_NK, None, None
+        return grad_RD.mul_(weights_of_rows(weights_NK, row_NK)), grad_weights_NK, None, None

@@ -24,8 +24,6 @@ from mai1.model.sequence_parallel import own_positions, place_in_rows, whole_row
 
 PLAIN = RoutingConfig()
 """Dropless token choice: how evaluation and generation always route."""
-
-
 TINY = torch.tensor(1e-20)
 """Keeps a sum of weights from being 0; a tensor, because a number would be made one in every call."""
 

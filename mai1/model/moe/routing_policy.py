@@ -56,7 +56,7 @@ class RoutingConfig:
     @property
     def leaves_choices_out(self) -> bool:
         """Whether a token may get fewer experts than it wants."""
-        return self.choice is Choice.expert or self.capacity_factor > 0 or self.forced_balance
+        return self.choice is Choice.expert or self.capacity_factor > 0
 
 
 def experts_choose(scores_NE: torch.Tensor, valid_BT: torch.Tensor, *, top_k: int, factor: float) -> torch.Tensor:

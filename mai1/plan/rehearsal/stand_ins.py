@@ -14,7 +14,7 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from mai1.model.moe import experts, layer
 from mai1.model.moe.dispatch import Trip, exchange_counts
-from mai1.model.moe.frozen_experts import ExpertWeights, ask_experts_at_once
+from mai1.model.moe.grouped_products import ExpertWeights, ask_experts_at_once
 from mai1.model.moe.grouping import Grouping
 
 
@@ -43,7 +43,7 @@ def on_shapes(*, at_once: bool) -> Iterator[None]:
         patch.object(torch.nn.functional, "rms_norm", _normalise),
     ]
     if at_once:
-        replaced.append(patch.object(experts, "_ExpertLoop", _AtOnce))
+        replaced.append(patch.object(experts, "ExpertLoop", _AtOnce))
     for replacement in replaced:
         replacement.start()
     try:
