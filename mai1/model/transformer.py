@@ -217,26 +217,13 @@ class MoETransformer(nn.Module):
         first one embeds.
         """
         assert cache is None or self.sequence_group is None, "a cache holds whole rows"
-        if positions_BT is None:
-            first = 0 if cache is None else cache.length
-            positions_BT = torch.arange(first, first + tokens_BT.shape[1], device=tokens_BT.device).expand_as(tokens_BT)
-        positions_BT = own_positions(positions_BT, self.sequence_group)
-        rotation = rotation_at(positions_BT, rope_dim=self.config.attention.rotated_dim, theta=self.config.rope_theta)
-        if cache is not None:
-            isolation, marks = cache.begin(tokens_BT, segments_BT), UNCOUNTED
+        rotation = self._rotation(tokens_BT, positions_BT, cache)
+        if cache is None:
+            isolation, marks = self._rows(tokens_BT, segments_BT, counted_BT, samples_B)
         else:
-            isolation, valid_BT = None, torch.ones_like(tokens_BT, dtype=torch.bool)
-            if segments_BT is not None:
-                isolation = isolate(segments_BT, segments_BT, device=tokens_BT.device)
-                valid_BT = (segments_BT >= 0).to(tokens_BT.device)
-            counted_BT = valid_BT if counted_BT is None else counted_BT & valid_BT
-            marks = TokenMarks(valid_BT, counted_BT, samples_B, self.sequence_group)
-
+            isolation, marks = cache.begin(tokens_BT, segments_BT), UNCOUNTED
         if self.embedding is not None:
-            x_BTD = self.embedding(own_positions(tokens_BT, self.sequence_group))
-            if self.embedding_noise is not None and self.training:
-                segments_BT = torch.zeros_like(tokens_BT) if segments_BT is None else segments_BT.to(tokens_BT.device)
-                x_BTD = self.embedding_noise.add_to(x_BTD, segments_BT, samples_B, group=self.sequence_group)
+            x_BTD = self._embed(tokens_BT, segments_BT, samples_B)
         routings = {}
         for block in self.layers:
             x_BTD, routing = self._run(block, x_BTD, rotation, isolation, marks, cache)
@@ -244,15 +231,8 @@ class MoETransformer(nn.Module):
                 routings[block.layer] = routing
         if cache is not None:
             cache.finish(tokens_BT.shape[1])
-        num_layers_elsewhere = self.config.num_layers - self.config.num_dense_layers - len(routings)
-        if self.final_norm is None:
-            return ModelOutput(x_BTD, None, routings, [], self.sequence_group, num_layers_elsewhere)
-        unembedding_VD = self.output_weight_VD[:]
-        output = ModelOutput(
-            self.final_norm(x_BTD), unembedding_VD, routings, [], self.sequence_group, num_layers_elsewhere
-        )
+        output = self._output(x_BTD, routings)
         if self.mtp and self.training and cache is None:
-            segments_BT = torch.zeros_like(tokens_BT) if segments_BT is None else segments_BT.to(tokens_BT.device)
             self._predict_further(output, tokens_BT, segments_BT, rotation, isolation, marks)
         return output
 
@@ -271,16 +251,62 @@ class MoETransformer(nn.Module):
         blocks = [*self.layers, *(module.block for module in self.mtp)]
         return {block.layer: block.ffn for block in blocks if isinstance(block.ffn, MoELayer)}
 
+    @property
+    def output_weight_VD(self) -> torch.Tensor:
+        """Maps hidden states to logits; only the last pipeline stage has it."""
+        return self.embedding.weight if self.unembedding is None else self.unembedding.weight
+
+    def _rotation(
+        self, tokens_BT: torch.Tensor, positions_BT: torch.Tensor | None, cache: KeyValueCache | None
+    ) -> Rotation:
+        if positions_BT is None:
+            first = 0 if cache is None else cache.length
+            positions_BT = torch.arange(first, first + tokens_BT.shape[1], device=tokens_BT.device).expand_as(tokens_BT)
+        positions_BT = own_positions(positions_BT, self.sequence_group)
+        return rotation_at(positions_BT, rope_dim=self.config.attention.rotated_dim, theta=self.config.rope_theta)
+
+    def _rows(
+        self,
+        tokens_BT: torch.Tensor,
+        segments_BT: torch.Tensor | None,
+        counted_BT: torch.Tensor | None,
+        samples_B: torch.Tensor | None,
+    ) -> tuple[Isolation, TokenMarks]:
+        """Which tokens of whole rows may see each other, and what routing has to know of them."""
+        isolation, valid_BT = None, torch.ones_like(tokens_BT, dtype=torch.bool)
+        if segments_BT is not None:
+            isolation = isolate(segments_BT, segments_BT, device=tokens_BT.device)
+            valid_BT = (segments_BT >= 0).to(tokens_BT.device)
+        counted_BT = valid_BT if counted_BT is None else counted_BT & valid_BT
+        return isolation, TokenMarks(valid_BT, counted_BT, samples_B, self.sequence_group)
+
+    def _embed(
+        self, tokens_BT: torch.Tensor, segments_BT: torch.Tensor | None, samples_B: torch.Tensor | None
+    ) -> torch.Tensor:
+        x_BTD = self.embedding(own_positions(tokens_BT, self.sequence_group))
+        if self.embedding_noise is None or not self.training:
+            return x_BTD
+        segments_BT = _segments_of(tokens_BT, segments_BT)
+        return self.embedding_noise.add_to(x_BTD, segments_BT, samples_B, group=self.sequence_group)
+
+    def _output(self, x_BTD: torch.Tensor, routings: dict[int, Routing]) -> ModelOutput:
+        num_elsewhere = self.config.num_layers - self.config.num_dense_layers - len(routings)
+        if self.final_norm is None:
+            return ModelOutput(x_BTD, None, routings, [], self.sequence_group, num_elsewhere)
+        unembedding_VD = self.output_weight_VD[:]
+        return ModelOutput(self.final_norm(x_BTD), unembedding_VD, routings, [], self.sequence_group, num_elsewhere)
+
     def _predict_further(
         self,
         output: ModelOutput,
         tokens_BT: torch.Tensor,
-        segments_BT: torch.Tensor,
+        segments_BT: torch.Tensor | None,
         rotation: Rotation,
-        isolation: Isolation | None,
+        isolation: Isolation,
         marks: TokenMarks,
     ) -> None:
-        hidden_BTD = output.hidden_BTD
+        """Add each depth's hidden states and routing to the output."""
+        hidden_BTD, segments_BT = output.hidden_BTD, _segments_of(tokens_BT, segments_BT)
         for module in self.mtp:
             further_BT = ahead(tokens_BT, segments_BT, depth=module.depth)
             embedding_BTD = self.embedding(own_positions(further_BT, self.sequence_group))
@@ -295,7 +321,7 @@ class MoETransformer(nn.Module):
             return checkpoint(module, *inputs, use_reentrant=False)
         return module(*inputs)
 
-    @property
-    def output_weight_VD(self) -> torch.Tensor:
-        """Maps hidden states to logits; only the last pipeline stage has it."""
-        return self.embedding.weight if self.unembedding is None else self.unembedding.weight
+
+def _segments_of(tokens_BT: torch.Tensor, segments_BT: torch.Tensor | None) -> torch.Tensor:
+    """The segments beside the tokens; without any, every row is one document."""
+    return torch.zeros_like(tokens_BT) if segments_BT is None else segments_BT.to(tokens_BT.device)
