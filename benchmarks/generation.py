@@ -1,24 +1,27 @@
 """Generation with a cache against transformers' `generate`, from one checkpoint, greedy, in one process, in turn.
 
-usage: python benchmarks/generation.py [--shapes tiny medium] [--rounds 3] [--threads 1] [--new-tokens 128]
+usage: python benchmarks/generation.py [--shapes tiny medium] [--stored float32] [--rounds 3] [--threads 1] [--new-tokens 128]
 
-A checkpoint of random weights is written once and loaded by both. transformers runs with its implementations of experts that
+A checkpoint of random weights is written once and loaded by both. mai1 runs with `kernels=torch` and `kernels=compiled` (of
+`mai1 generate`; compiling is not timed, its seconds are printed). transformers runs with its implementations of experts that
 need no copy of the weights for each token (grouped_mm, eager), with its dynamic cache, and with its static one. All must give
-the same tokens. Prompts are random ids; in the work that is called `even` they have 128, and every row gets all its tokens;
-in `uneven` they have 16 to 128, and stop ids end rows at different places, as questions and answers do. The table has each
-one's best round: the time of a whole call, in wall and in CPU time, a step (the longest row's tokens are the steps, the
-prompts' share is included), and how many times as long it takes as ours.
+the same tokens. With `--stored bfloat16` the checkpoint is one in bf16, as releases are, and transformers also runs in bf16, as
+it does unless told otherwise; its tokens are then others now and then, so only rows that no stop id ends are timed.
 
-Floor: the bytes of weights that a step must read (attention, router, chosen and shared experts, output; for several rows every
-expert that some row chooses, by the expectation of independent choices), over what summing a large tensor reaches here.
+Prompts are random ids; in the work that is called `even` they have 128, and every row gets all its tokens; in `uneven` they
+have 16 to 128, and stop ids end rows at different places, as questions and answers do. The table has each one's best round: the
+time of a whole call, in wall and in CPU time, a step (the longest row's tokens are the steps, the prompts' share is included),
+and how many times as long it takes as mai1 with `kernels=compiled`.
 """
 
 import argparse
+import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -31,10 +34,10 @@ from mai1.checkpoint.model_plan import holding_all, plan_model_files
 from mai1.checkpoint.tensor_file import write_json
 from mai1.checkpoint.weights import write_model_files
 from mai1.dist import keep_freed_memory
+from mai1.generate.compiled_step import CompiledStep, compile_step
 from mai1.generate.generation import generate
 from mai1.generate.sampling import SamplingConfig
 from mai1.model.attention import AttentionConfig
-from mai1.model.flops import count_parameters
 from mai1.model.init import initialize
 from mai1.model.moe.layer import MoEConfig
 from mai1.model.moe.router import Scores
@@ -42,6 +45,7 @@ from mai1.model.transformer import ModelConfig, MoETransformer
 
 VOCABULARY = 8192
 PROMPT_TOKENS = 128
+COMPILED = "mai1, compiled"
 CONTENDERS = (("grouped_mm", "dynamic"), ("eager", "dynamic"), ("grouped_mm", "static"))
 """Implementation of experts, and cache, of transformers."""
 SHAPES = {
@@ -95,6 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", nargs="+", default=["tiny", "medium"], choices=SHAPES)
     parser.add_argument("--rows", nargs="+", type=int, default=[1, 16], help="prompts at once")
+    parser.add_argument("--stored", default="float32", choices=["float32", "bfloat16"], help="the checkpoint's dtype")
     parser.add_argument("--rounds", type=int, default=3, help="timed rounds of each contender")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     parser.add_argument("--new-tokens", type=int, default=128, help="most tokens made for each prompt")
@@ -104,23 +109,24 @@ def main() -> None:
     transformers.logging.disable_progress_bar()
     warnings.filterwarnings("ignore")
     keep_freed_memory()
-    rate = _bytes_per_second()
-    print(f"reading: {rate / 1e9:.1f} GB/s with {given.threads} threads")
-    print("| model | rows | work | contender | wall ms/step | CPU ms/step | times ours, wall | CPU |\n|" + "---|" * 8)
+    print(
+        "| model | rows | work | contender | wall ms/step | CPU ms/step | times compiled, wall | CPU |\n|" + "---|" * 8
+    )
     for name in given.shapes:
         with tempfile.TemporaryDirectory() as folder:
-            _write_checkpoint(Path(folder), SHAPES[name])
-            contenders = {"mai1": _ours(Path(folder))} | _of_transformers(Path(folder))
+            _write_checkpoint(Path(folder), SHAPES[name], stored=given.stored)
+            contenders = _ours(Path(folder)) | _of_transformers(Path(folder), dtype="float32")
+            if given.stored == "bfloat16":
+                contenders |= _of_transformers(Path(folder), dtype=given.stored)
         for num_rows in given.rows:
-            floor_ms = _bytes_per_step(SHAPES[name], num_rows) / rate * 1e3
-            for kind, work in _works(contenders["mai1"], num_rows, num_tokens=given.new_tokens).items():
+            works = _works(contenders[COMPILED], num_rows, num_tokens=given.new_tokens)
+            for kind, work in works.items() if given.stored == "float32" else [("even", works["even"])]:
                 best = _time_in_turn(contenders, work, rounds=given.rounds)
-                _print_rows(f"{name} | {num_rows} | {kind}", best, num_steps=given.new_tokens, floor_ms=floor_ms)
+                _print_rows(f"{name} | {num_rows} | {kind}", best, num_steps=given.new_tokens)
 
 
-def _print_rows(name: str, best: dict[str, Best], *, num_steps: int, floor_ms: float) -> None:
-    print(f"| {name} | reading the weights | {floor_ms:.2f} | | | |")
-    ours = best["mai1"]
+def _print_rows(name: str, best: dict[str, Best], *, num_steps: int) -> None:
+    ours = best[COMPILED]
     for contender, times in best.items():
         wall_ms, cpu_ms = times.wall_s / num_steps * 1e3, times.cpu_s / num_steps * 1e3
         ratios = f"{times.wall_s / ours.wall_s:.2f} | {times.cpu_s / ours.cpu_s:.2f}"
@@ -151,10 +157,11 @@ def _stops(free: list[list[int]]) -> list[int]:
 
 
 def _time_in_turn(contenders: dict[str, Contender], work: Work, *, rounds: int) -> dict[str, Best]:
-    expected = contenders["mai1"](work)
+    expected = contenders["mai1, torch"](work)
     assert max(map(len, expected)) == work.num_tokens
     for name, contender in contenders.items():  # also what warms it up
-        assert contender(work) == expected, f"{name} writes something else"
+        written = contender(work)
+        assert written == expected or "bfloat16" in name, f"{name} writes something else"
     best = {name: Best() for name in contenders}
     for _ in range(rounds):
         for name, contender in contenders.items():
@@ -165,23 +172,26 @@ def _time_in_turn(contenders: dict[str, Contender], work: Work, *, rounds: int) 
     return best
 
 
-def _ours(folder: Path) -> Contender:
+def _ours(folder: Path) -> dict[str, Contender]:
     model = load_model(folder)
+    started = time.perf_counter()
+    compiled = compile_step(model, key="kernels")
+    print(f"compiled in {time.perf_counter() - started:.2f} s", file=sys.stderr)
 
     @torch.inference_mode()
-    def contender(work: Work) -> list[list[int]]:
+    def contender(work: Work, step: CompiledStep | None = None) -> list[list[int]]:
         config = SamplingConfig(max_new_tokens=work.num_tokens)
-        return generate(model, work.prompts, config, stop_ids=work.stop_ids, num_text_ids=VOCABULARY)
+        return generate(model, work.prompts, config, stop_ids=work.stop_ids, num_text_ids=VOCABULARY, step=step)
 
-    return contender
+    return {"mai1, torch": contender, COMPILED: partial(contender, step=compiled)}
 
 
-def _of_transformers(folder: Path) -> dict[str, Contender]:
+def _of_transformers(folder: Path, *, dtype: str) -> dict[str, Contender]:
     contenders, models = {}, {}
     for implementation, cache in CONTENDERS:
         if implementation not in models:
             models[implementation] = AutoModelForCausalLM.from_pretrained(
-                folder, experts_implementation=implementation
+                folder, experts_implementation=implementation, dtype=dtype
             ).eval()
 
         def contender(work: Work, model=models[implementation], cache=cache) -> list[list[int]]:
@@ -195,13 +205,14 @@ def _of_transformers(folder: Path) -> dict[str, Contender]:
             ends = [min([ids.index(stop) for stop in work.stop_ids if stop in ids], default=len(ids)) for ids in made]
             return [ids[:end] for ids, end in zip(made, ends, strict=True)]
 
-        contenders[f"transformers {implementation}, {cache}"] = contender
+        contenders[f"transformers {dtype}, {implementation}, {cache}"] = contender
     return contenders
 
 
-def _write_checkpoint(folder: Path, config: ModelConfig) -> None:
+def _write_checkpoint(folder: Path, config: ModelConfig, *, stored: str) -> None:
     model = MoETransformer(config)
     initialize(model, seed=0)
+    model.to(getattr(torch, stored))
     state = model.state_dict()
     plan = plan_model_files(config, [holding_all(config)], max_bytes=10**9, bytes_per_element=4)
     write_model_files(
@@ -211,25 +222,7 @@ def _write_checkpoint(folder: Path, config: ModelConfig) -> None:
         read=lambda t: state[t.name].view(-1)[t.start : t.start + t.numel].view(t.shape),
     )
     ids = {"end_of_text_id": VOCABULARY - 1, "stop_ids": [VOCABULARY - 1], "pad_id": VOCABULARY - 2}
-    write_json(folder / "config.json", to_hf_config(config, dtype="float32", **ids))
-
-
-def _bytes_per_second() -> float:
-    """What summing a tensor much larger than any weight reaches, the best of a few."""
-    large, best = torch.ones(2**26), 0.0
-    for _ in range(5):
-        started = time.perf_counter()
-        large.sum()
-        best = max(best, large.nbytes / (time.perf_counter() - started))
-    return best
-
-
-def _bytes_per_step(config: ModelConfig, num_rows: int) -> float:
-    counts, moe = count_parameters(config), config.moe
-    of_expert = 3 * config.d_model * moe.expert_width
-    read = moe.num_experts * (1 - (1 - moe.top_k / moe.num_experts) ** num_rows)
-    num_layers = config.num_layers - config.num_dense_layers
-    return 4 * (counts.active + num_layers * of_expert * (read - moe.top_k))
+    write_json(folder / "config.json", to_hf_config(config, dtype=stored, **ids))
 
 
 if __name__ == "__main__":

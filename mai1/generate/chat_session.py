@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from mai1.generate.compiled_step import CompiledStep
 from mai1.generate.generation import CachedRows, Choose, Generation, allowed_ids
 from mai1.generate.sampling import SamplingConfig
 from mai1.generate.text_stream import TextStream
@@ -50,6 +51,8 @@ class ChatSession:
     model: MoETransformer
     tokenizer: Tokenizer
     sampling: SamplingConfig
+    step: CompiledStep | None = None
+    """What computes the steps instead of the model."""
     messages: list[dict] = field(default_factory=list)
     figures: AnswerFigures = field(default_factory=AnswerFigures)
     """Of the last answer."""
@@ -154,7 +157,9 @@ class ChatSession:
         return Generation(
             [ids],
             sampling,
-            _Remembering(CachedRows(self.model, [ids[num_kept:]], self._cache), self._read, ids[num_kept:]),
+            _Remembering(
+                CachedRows(self.model, [ids[num_kept:]], self._cache, step=self.step), self._read, ids[num_kept:]
+            ),
             allowed_V=allowed_ids(self.model.config.vocab_size, self.tokenizer.num_text_ids, stop_ids, device=device),
             stop_ids=stop_ids,
             samples=[self.num_answers],

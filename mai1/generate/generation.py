@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 import torch.nn.functional as F
 
+from mai1.generate.compiled_step import MOST_ROWS, CompiledStep
 from mai1.generate.sampling import Luck, SamplingConfig, choose_tokens, penalize
 from mai1.model.key_value_cache import KeyValueCache
 from mai1.model.transformer import MoETransformer
@@ -49,18 +50,29 @@ class Reader(Protocol):
 
 
 class CachedRows:
-    """Reads with a key-value cache; shorter prompts are padded on the left."""
+    """Reads with a key-value cache; shorter prompts are padded on the left. With a `step`, it computes single tokens."""
 
-    def __init__(self, model: MoETransformer, prompts: list[list[int]], cache: KeyValueCache) -> None:
-        self._model, self._cache = model, cache
+    def __init__(
+        self,
+        model: MoETransformer,
+        prompts: list[list[int]],
+        cache: KeyValueCache,
+        *,
+        step: CompiledStep | None = None,
+    ) -> None:
+        self._model, self._cache, self._step = model, cache, step
         longest = max(map(len, prompts))
+        self._num_padding_B: torch.Tensor | None = None
         self._positions_BT: torch.Tensor | None = None  # None as long as they are those of the cache
         if any(len(prompt) < longest for prompt in prompts):
             positions = [list(range(len(prompt) - longest, len(prompt))) for prompt in prompts]
             self._positions_BT = torch.tensor(positions, device=model.embedding.weight.device)
+            self._num_padding_B = -self._positions_BT[:, 0].contiguous()
 
     def choose_next(self, tokens_BT: torch.Tensor, choose: Choose) -> torch.Tensor:
         """See `Reader`."""
+        if self._is_step(tokens_BT):
+            return choose(self._step(tokens_BT[:, 0], self._cache, self._num_padding_B))
         where = {}
         if self._positions_BT is not None:
             where["positions_BT"] = self._positions_BT.clamp(min=0)
@@ -70,11 +82,15 @@ class CachedRows:
         output = self._model(tokens_BT, **where, cache=self._cache)
         return choose(F.linear(output.hidden_BTD[:, -1], output.unembedding_VD).float())
 
+    def _is_step(self, tokens_BT: torch.Tensor) -> bool:
+        num_rows, num_new = tokens_BT.shape
+        return self._step is not None and num_new == 1 and num_rows <= MOST_ROWS and self._cache.length > 0
+
     def keep(self, rows: list[int]) -> None:
         """See `Reader`."""
         self._cache.keep(rows)
         if self._positions_BT is not None:
-            self._positions_BT = self._positions_BT[rows]
+            self._positions_BT, self._num_padding_B = self._positions_BT[rows], self._num_padding_B[rows]
 
 
 class Generation:
@@ -174,11 +190,17 @@ class Generation:
 
 @torch.no_grad()
 def generate(
-    model: MoETransformer, prompts: list[list[int]], config: SamplingConfig, *, stop_ids: list[int], num_text_ids: int
+    model: MoETransformer,
+    prompts: list[list[int]],
+    config: SamplingConfig,
+    *,
+    stop_ids: list[int],
+    num_text_ids: int,
+    step: CompiledStep | None = None,
 ) -> list[list[int]]:
     """Continue each prompt until a stop id (not included) or the longest length; ids from `num_text_ids` on that are no
     stop ids are never sampled. Prompts of any lengths go together."""
-    generation = start_generation(model, prompts, config, stop_ids=stop_ids, num_text_ids=num_text_ids)
+    generation = start_generation(model, prompts, config, stop_ids=stop_ids, num_text_ids=num_text_ids, step=step)
     while not generation.is_done:
         generation.step()
     return [completion.ids for completion in generation.completions]
@@ -193,11 +215,12 @@ def start_generation(
     num_text_ids: int,
     samples: list[int] | None = None,
     wants_log_probabilities: bool = False,
+    step: CompiledStep | None = None,
 ) -> Generation:
     """Prompts about to be continued by a model that is whole on this rank; ValueError where they do not fit it."""
     check_room(prompts, config, max_positions=model.config.max_positions)
     capacity = max(map(len, prompts)) + config.max_new_tokens
-    reader = CachedRows(model, prompts, KeyValueCache(num_layers=model.config.num_layers, capacity=capacity))
+    reader = CachedRows(model, prompts, KeyValueCache(num_layers=model.config.num_layers, capacity=capacity), step=step)
     return Generation(
         prompts,
         config,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from mai1.generate.compiled_step import CompiledStep
 from mai1.generate.generation import Ending, Generation, check_room, start_generation
 from mai1.generate.sampling import SamplingConfig
 from mai1.generate.text_stream import TextStream
@@ -36,6 +37,7 @@ def write_texts(
     num_samples: int = 1,
     rows_at_once: int = 16,
     wants_log_probabilities: bool = False,
+    step: CompiledStep | None = None,
     progress: Callable[[int], None] = lambda num_done: None,
 ) -> list[list[Text]]:
     """`num_samples` texts for each prompt. A text depends on its prompt, the seed and the sample's number alone.
@@ -46,7 +48,7 @@ def write_texts(
     check_room(prompts, config, max_positions=model.config.max_positions)
     order = sorted(range(len(prompts)), key=lambda number: len(prompts[number]))
     rows = [(number, sample) for number in order for sample in range(num_samples)]
-    settings = {"stop_ids": tokenizer.stop_ids, "num_text_ids": tokenizer.num_text_ids}
+    settings = {"stop_ids": tokenizer.stop_ids, "num_text_ids": tokenizer.num_text_ids, "step": step}
     settings["wants_log_probabilities"] = wants_log_probabilities
     texts: list[list[Text]] = [[] for _ in prompts]
     for first in range(0, len(rows), rows_at_once):

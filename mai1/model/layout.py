@@ -23,7 +23,7 @@ def lay_out(model: MoETransformer) -> None:
     """Put the parameters into one block of memory and join the matrices of attention; on a CPU, and to read them only."""
     parameters = [p for p in model.parameters() if p.is_cpu]
     sizes = [math.ceil(p.nbytes / ALIGNMENT) * ALIGNMENT for p in parameters]
-    block = _allocate(sum(sizes))
+    block = allocate(sum(sizes))
     first = 0
     for parameter, size in zip(parameters, sizes, strict=True):
         place = block[first : first + parameter.nbytes].view(parameter.dtype).view(parameter.shape)
@@ -35,7 +35,8 @@ def lay_out(model: MoETransformer) -> None:
             module.joined_XD = _joined(module.query.weight, module.key.weight, module.value.weight)
 
 
-def _allocate(num_bytes: int) -> torch.Tensor:
+def allocate(num_bytes: int) -> torch.Tensor:
+    """Memory as uint8, in large pages where there are any."""
     if num_bytes < LARGE_PAGE or not hasattr(mmap, "MADV_HUGEPAGE"):
         return torch.empty(num_bytes, dtype=torch.uint8)
     memory = mmap.mmap(-1, num_bytes + LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

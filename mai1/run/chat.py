@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mai1.checkpoint.inference import load_model, resolve_checkpoint
 from mai1.generate.chat_session import ChatSession, ConversationTooLongError
+from mai1.generate.compiled_step import Kernels, compile_step
 from mai1.generate.sampling import SamplingConfig
 from mai1.generate.terminal import harmless
 from mai1.run.compose import compose_config
@@ -38,6 +39,8 @@ class ChatConfig:
     """Run, checkpoint or Hugging Face directory of a tuned model."""
     system: str = ""
     """What the model is told before everything else; empty: nothing."""
+    kernels: Kernels = Kernels.torch
+    """torch | compiled (needs gcc; compiled at the start in half a second): what computes steps, on a CPU."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     """How tokens are chosen."""
 
@@ -52,7 +55,9 @@ def main(arguments: list[str]) -> None:
     config.system = systems[-1] if systems else config.system
     directory = resolve_checkpoint(Path(config.checkpoint), key="checkpoint")
     tokenizer = Tokenizer.load(directory)
-    session = ChatSession(model=load_model(directory), tokenizer=tokenizer, sampling=config.sampling)
+    model = load_model(directory)
+    step = compile_step(model, key="kernels") if config.kernels is Kernels.compiled else None
+    session = ChatSession(model=model, tokenizer=tokenizer, sampling=config.sampling, step=step)
     session.set_system(config.system)
     Chat(session, is_interactive=sys.stdin.isatty() and sys.stdout.isatty()).run()
 

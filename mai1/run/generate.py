@@ -14,12 +14,14 @@ from tqdm import tqdm
 
 from mai1.checkpoint.inference import load_model, resolve_checkpoint
 from mai1.data.instructions import read_conversations, read_records
+from mai1.generate.compiled_step import Kernels, compile_step
 from mai1.generate.sampling import SamplingConfig
 from mai1.generate.terminal import harmless
 from mai1.generate.texts import Text, write_texts
 from mai1.run.compose import compose_config
 from mai1.run.directory import write_atomically
 from mai1.run.help import print_help
+from mai1.run.output import check_output
 from mai1.tokenizer.chat import encode_chat
 from mai1.tokenizer.tokenizer import Tokenizer
 
@@ -55,6 +57,8 @@ class GenerateConfig:
     """File for JSON Lines instead of standard output."""
     rows_at_once: int = 16
     """Texts that are written together; more need more memory and are faster."""
+    kernels: Kernels = Kernels.torch
+    """torch | compiled (needs gcc; compiled at the start in half a second): what computes steps, on a CPU."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     """How tokens are chosen."""
 
@@ -80,6 +84,8 @@ def main(arguments: list[str]) -> None:
     prompts = [a.partition("=")[2] for a in arguments if a.startswith("prompt=")]  # free text is no Hydra grammar
     config = compose_config("generate", GenerateConfig, [a for a in arguments if not a.startswith("prompt=")])
     config.prompt = prompts[-1] if prompts else config.prompt
+    if config.output:
+        check_output(Path(config.output), key="output")
     written = answers(config)
     if config.output:
         lines = [json.dumps(record) for record in _records(written, config)]
@@ -101,6 +107,7 @@ def answers(config: GenerateConfig) -> list[list[Text]]:
     tokenizer = Tokenizer.load(directory)
     prompts = _prompts(config, tokenizer)
     model = load_model(directory)
+    step = compile_step(model, key="kernels") if config.kernels is Kernels.compiled else None
     num_texts = len(prompts) * config.samples
     print(f"{directory}: {num_texts} to generate", file=sys.stderr)
     with tqdm(total=num_texts, unit="text", file=sys.stderr, delay=5.0) as bar:
@@ -113,6 +120,7 @@ def answers(config: GenerateConfig) -> list[list[Text]]:
             num_samples=config.samples,
             rows_at_once=config.rows_at_once,
             wants_log_probabilities=config.log_probabilities,
+            step=step,
             progress=bar.update,
         )
 

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mai1.generate.compiled_step import CompiledStep
 from mai1.run.cli import main
 from tests.support.commands import run_command
 from tests.support.random_checkpoint import write_random_checkpoint
@@ -40,6 +42,31 @@ def chat(checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capfd):
         return captured.out, captured.err
 
     return run
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc compiles the kernel")
+def test_compiled_kernels_are_at_work_and_answer_the_same(chat, checkpoint: Path, capfd, monkeypatch):
+    compute, calls, answers = CompiledStep.__call__, [], {}
+    monkeypatch.setattr(CompiledStep, "__call__", lambda *given: calls.append(1) or compute(*given))
+    for kernels in ("torch", "compiled"):
+        options = (*GREEDY, f"kernels={kernels}")
+        chatted, _ = chat("What is a lambda?", options=options)
+        with pytest.raises(SystemExit):
+            main(["generate", f"checkpoint={checkpoint}", "chat=true", "prompt=What is a lambda?", *options])
+        answers[kernels] = (chatted, capfd.readouterr().out)
+        assert bool(calls) == (kernels == "compiled")
+    assert answers["compiled"] == answers["torch"] and "" not in answers["torch"]
+
+
+@pytest.mark.parametrize("command", ["chat", "generate"])
+def test_compiled_kernels_without_gcc_are_refused_with_the_mend(command: str, checkpoint: Path, capfd, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(SystemExit) as ended:
+        main(
+            [command, f"checkpoint={checkpoint}", "kernels=compiled", *(["prompt=x"] if command == "generate" else [])]
+        )
+    assert ended.value.code == 2
+    assert "install gcc, or use kernels=torch" in capfd.readouterr().err
 
 
 def test_from_a_pipe_every_line_is_answered_and_only_answers_come_out(chat):
