@@ -27,17 +27,20 @@ from torch.distributed import distributed_c10d
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from mai1.checkpoint import commit
+from mai1.checkpoint.manifest import FORMAT, MANIFEST, VERSION, read_manifest
 from mai1.checkpoint.model_plan import Holding, holding_all, plan_model_files
-from mai1.checkpoint.optimizer_state import pieces_table
+from mai1.checkpoint.pieces import optimizer_file, pieces_table
 from mai1.checkpoint.saver import MAX_FILE_BYTES
+from mai1.checkpoint.snapshot import runs_of
 from mai1.checkpoint.tensor_file import as_json
 from mai1.data.loader import BatchConfig, Loader
 from mai1.data.shards import Shard, ShardWriter
 from mai1.data.stream import TokenStream
 from mai1.dist import World, gather_json, sum_over_ranks
 from mai1.engine.ds_config import EngineConfig
-from mai1.engine.engine import Engine, start_deepspeed
+from mai1.engine.engine import Engine, Fragment, start_deepspeed
 from mai1.engine.experts import expert_parallel_group
+from mai1.engine.partitions import Cut
 from mai1.engine.stages import split_blocks
 from mai1.engine.topology import place_of, sequence_parallel_group
 from mai1.model.init import initialize
@@ -45,8 +48,10 @@ from mai1.model.moe.layer import MoEConfig
 from mai1.model.transformer import ModelConfig, MoETransformer
 from mai1.optim.config import OptimConfig
 from mai1.plan.layout import Layout
+from mai1.plan.memory.held import HeldParameters
 from mai1.plan.memory.parameters import parameters_of
 from mai1.plan.traffic.state import flat_groups, replicas_of
+from mai1.plan.workload import Workload
 
 RANKS = (8, 64, 512, 4096, 15000)
 STAGES = {8: 2, 64: 4, 512: 8, 4096: 8, 15000: 15}
@@ -136,48 +141,66 @@ def checkpoint_plan(num_ranks: int) -> dict:
 
 
 def manifest(num_ranks: int, *, zero_stage: int) -> dict:
-    """The table of optimizer pieces that rank 0 writes and every rank of a resumed run reads."""
+    """What rank 0 writes of a large model's checkpoint, files and pieces, and every rank of a resumed run reads."""
     layout = Layout(num_devices=num_ranks, expert=EXPERT_PARALLEL, zero_stage=zero_stage)
-    tensors = parameters_of(large_model(), layout, 0).tensors
-    if zero_stage == 3:
-        one_rank = [
-            row for t in tensors for row in rows_of(t.name, 0, t.numel // num_ranks, rank=0, num_ranks=num_ranks)
-        ]
-        num_bytes = len(as_json(pieces_table(one_rank))) * num_ranks
-        return {"rows": len(one_rank) * num_ranks, "bytes": num_bytes}
-    rows = sliced_rows(layout, num_ranks)
-    return {"rows": len(rows), "bytes": len(as_json(pieces_table(rows)))}
+    rows = sharded_rows(layout) if zero_stage == 3 else sliced_rows(layout, num_ranks)
+    entry = {"bytes": 400 * 2**20, "sha256": "0" * 64}
+    files = {optimizer_file(rank, num_ranks=num_ranks, part=0): entry | {"rank": rank} for rank in range(num_ranks)}
+    head = {"step": 1, "tokens": 1, "optimizer_step": 1, "world_size": num_ranks, "expert_parallel": EXPERT_PARALLEL}
+    head |= {"format": FORMAT, "version": VERSION}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / MANIFEST
+        path.write_bytes(as_json(head | {"files": files, "optimizer": pieces_table(rows)}))
+        table = read_manifest(path.parent)["optimizer"]
+        num_runs = sum(len(runs) for names in table.values() for runs in names.values())
+        return {"told": len(rows), "runs": num_runs, "manifest MB": path.stat().st_size / 1e6}
+
+
+def sharded_rows(layout: Layout) -> list[list]:
+    """What first ranks of groups tell where each parameter is cut over all of its group."""
+    rows = []
+    for replicas in replicas_of(held_by(layout), layout):
+        every = layout.expert if replicas.group == "expert_data" else 1
+        for first in range(every):
+            ranks = range(first, layout.num_devices, every)
+            for tensor in replicas.held.tensors:
+                cut = Cut(tensor.numel, -(-tensor.numel // len(ranks)), ranks)
+                fragment = Fragment(tensor.name, 0, torch.empty(0), {}, cut)
+                runs = runs_of(fragment, first * tensor.numel, rank=first, part=0)
+                rows += [[kind, tensor.name, *run] for kind in KINDS for run in runs]
+    return rows
+
+
+def held_by(layout: Layout) -> HeldParameters:
+    """What every rank holds of the large model before ZeRO shards it."""
+    return parameters_of(Workload(model=large_model(), sequence_length=1, sequences_per_step=1), layout, 0)
 
 
 def sliced_rows(layout: Layout, num_ranks: int) -> list[list]:
     """Rows of the table where each rank has a slice of the concatenated parameters."""
     rows = []
-    for replicas in replicas_of(parameters_of(large_model(), layout, 0).tensors, layout):
-        copies = layout.expert if replicas.group == "expert_data" else 1  # other experts, as many pieces
+    for replicas in replicas_of(held_by(layout), layout):
+        copies = layout.expert if replicas.group == "expert_data" else 1  # of other experts
         size = -(-sum(flat_groups(replicas, layout)) // replicas.size)
         place = 0
-        for tensor in replicas.tensors:
+        for tensor in replicas.held.tensors:
             start = 0
             while start < tensor.numel:
                 rank, used = divmod(place, size)
                 numel = min(size - used, tensor.numel - start)
                 for copy in range(copies):
-                    rows += rows_of(tensor.name, start, numel, rank=rank * copies + copy, num_ranks=num_ranks)
+                    run = [copy * tensor.numel + start, numel, 1, rank * copies + copy, 0, 0]
+                    rows += [[kind, tensor.name, *run] for kind in KINDS]
                 start, place = start + numel, place + numel
     return rows
-
-
-def rows_of(name: str, start: int, numel: int, *, rank: int, num_ranks: int) -> list[list]:
-    """One piece in the table, for each kind of state."""
-    file = f"trainer/optimizer-{rank + 1:05d}-of-{num_ranks:05d}.safetensors"
-    return [[kind, name, start, numel, file, f"{kind}|{name}|{start}"] for kind in KINDS]
 
 
 def reports(num_ranks: int) -> dict:
     """Rank 0 waits until all have written their files, and reads what they say."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         stage = commit.make_stage(Path(folder) / "step_00000001")
-        content = as_json({"files": {}, "rows": []})
+        entry = {"bytes": 400 * 2**20, "sha256": "0" * 64, "rank": 0}
+        content = as_json({"files": {optimizer_file(0, num_ranks=num_ranks, part=0): entry}, "rows": []})
         for rank in range(num_ranks):
             (stage / commit.REPORTS / f"rank-{rank:05d}.json").write_bytes(content)
         found = commit.wait_for_reports(stage, num_ranks=num_ranks, timeout_s=60, is_aborted=lambda: False)

@@ -10,12 +10,13 @@ from mai1.model.transformer import ModelConfig
 def split_blocks(model: ModelConfig, num_stages: int) -> list[range]:
     """Consecutive blocks for each stage, so that the stage with most FLOPs has as few as can be, then the second, and so on.
 
-    Logits count as the last stage's; the embedding, a look-up, as nothing. Every stage gets a mixture of experts, because
-    DeepSpeed reduces gradients in the same groups on all of them. Between equal splits, earlier stages get fewer blocks:
-    they keep the activations of more microbatches.
+    Logits and layers for further tokens count as the last stage's; the embedding, a look-up, as nothing. Every stage gets a
+    mixture of experts, because DeepSpeed reduces gradients in the same groups on all of them. Between equal splits, earlier
+    stages get fewer blocks: they keep the activations of more microbatches.
     """
     costs = [block_flops_per_token(model, layer, context=model.max_positions) for layer in range(model.num_layers)]
-    costs[-1] += 2 * model.vocab_size * model.d_model
+    logits, merge = 2 * model.vocab_size * model.d_model, 2 * 2 * model.d_model**2
+    costs[-1] += logits + model.num_mtp_layers * (costs[-1] + merge + logits)
 
     @cache
     def best(first: int, stages: int) -> tuple[list[int], tuple[int, ...]]:

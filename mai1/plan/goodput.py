@@ -5,6 +5,7 @@ of the optimum checkpoint interval") assume; saving beside the training delays w
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mai1.plan.hardware import Hardware
@@ -15,6 +16,8 @@ LLAMA_3_RATE = 419 / (54 * 16384)
 A rate for each device: the run's is proportional to their number."""
 HANG_SHARE = 0.099
 """Of incidents that were hangs (ByteRobust, arXiv 2509.16293): found by the watch, not by an exit."""
+LITTLE = 0.002
+"""Share of a run's progress that saving less often may cost."""
 NO_PROGRESS = 20
 """A run that has to get through so many mean times between failures never does."""
 
@@ -75,6 +78,8 @@ class Goodput:
     """Training between two saves that loses least, in whole steps, and not before the last save is written."""
     every_steps: int
     """`checkpoint.every_steps` for it."""
+    sparing_every_steps: int
+    """The most steps between two saves that cost at most `LITTLE` of the progress: the optimum is flat, storage is not free."""
     lost_to_saving: float
     """Share of time that saves stop training."""
     lost_to_repeating: float
@@ -123,9 +128,12 @@ def goodput(
             "goodput.restart_s"
         )
     every_steps = max(1, round(best_interval(stall_s, mtbf_s) / step_s), math.ceil(write_s / step_s))
-    shares = effective_share(
-        every_steps * step_s, stall_s=stall_s, write_s=write_s, recovery_s=recovery_s, mtbf_s=mtbf_s
-    )
+
+    def shares_of(steps: int) -> Shares:
+        costs = {"stall_s": stall_s, "write_s": write_s, "recovery_s": recovery_s, "mtbf_s": mtbf_s}
+        return effective_share(steps * step_s, **costs)
+
+    shares = shares_of(every_steps)
     return Goodput(
         mtbf_s=mtbf_s,
         failures_per_day=SECONDS_PER_DAY / mtbf_s,
@@ -135,19 +143,34 @@ def goodput(
         recovery_s=recovery_s,
         checkpoint_interval_s=every_steps * step_s,
         every_steps=every_steps,
+        sparing_every_steps=_most_steps(every_steps, lambda steps: shares_of(steps).effective),
         lost_to_saving=shares.saving,
         lost_to_repeating=shares.repeating,
         lost_to_recovery=shares.recovery,
     )
 
 
-def checkpoint_bytes(parameters: float, *, weight_bytes: int = 2, moments: int = 2) -> float:
+def _most_steps(best: int, effective: Callable[[int], float]) -> int:
+    """The most steps, from the best number on, that lose at most `LITTLE` of it: by doubling, then by halving what is between."""
+    least = effective(best) * (1 - LITTLE)
+    enough, too_many = best, 2 * best
+    while effective(too_many) >= least:
+        enough, too_many = too_many, 2 * too_many
+    while too_many - enough > 1:
+        middle = (enough + too_many) // 2
+        enough, too_many = (middle, too_many) if effective(middle) >= least else (enough, middle)
+    return enough
+
+
+def checkpoint_bytes(
+    parameters: float, *, weight_bytes: int = 2, moments: float = 2, trained: float | None = None
+) -> float:
     """Bytes of one of our checkpoints: weights as trained, moments in fp32, and fp32 masters unless the weights are fp32.
 
-    AdamW keeps two moments, Muon one for each matrix.
+    AdamW keeps two moments, Muon one for each matrix. With adapters few parameters are `trained`, else all.
     """
     masters = 0 if weight_bytes == 4 else 4
-    return parameters * (weight_bytes + masters + 4 * moments)
+    return parameters * weight_bytes + (parameters if trained is None else trained) * (masters + 4 * moments)
 
 
 def young_interval(stall_s: float, mtbf_s: float) -> float:

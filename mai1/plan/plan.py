@@ -1,15 +1,23 @@
 """A plan: the best layouts for a model on some devices, and what a run in the first of them takes."""
 
+import math
 from dataclasses import dataclass, replace
 
-from mai1.model.flops import ParameterCounts, count_parameters, training_flops_per_token
+from mai1.model.flops import ParameterCounts, count_parameters
 from mai1.plan.energy import EnergyAndCost, EnergyConfig, energy_and_cost
+from mai1.plan.flops import flops_per_token
 from mai1.plan.goodput import Goodput, GoodputConfig, checkpoint_bytes, goodput
 from mai1.plan.laws.recommendation import Recommendation
 from mai1.plan.laws.side_by_side import recommend
+from mai1.plan.layout import Layout
+from mai1.plan.memory.parameters import parameters_of
+from mai1.plan.memory.state import state_of
+from mai1.plan.notes import about_rows, notes_of
+from mai1.plan.search.candidate import Candidate
+from mai1.plan.search.nearby import best_nearby
 from mai1.plan.search.refusal import why_nothing_fits
-from mai1.plan.search.search import Candidate, Found, Progress, search
-from mai1.plan.search.space import Question
+from mai1.plan.search.search import Found, Progress, search
+from mai1.plan.search.space import Question, with_enough_rows
 from mai1.plan.traffic.traffic import traffic_of
 from mai1.plan.traffic.transfer import Transfer, share_outside_node
 
@@ -56,6 +64,10 @@ class Plan:
     """The fastest that fit and that this version can run."""
     laws: list[Recommendation]
     """For as many FLOPs as the run has."""
+    nearby: list[Candidate]
+    """The best layouts of other numbers of devices, where this one divides badly."""
+    notes: list[str]
+    """What is worth a remark, a line each."""
 
     @property
     def runnable(self) -> Candidate | None:
@@ -82,24 +94,28 @@ def make_plan(
     progress: Progress = lambda items, _: items,
 ) -> Plan:
     """Search, and say what the best layout takes; ValueError where nothing fits, with what is lacking and what would."""
+    usual_rows, question = question.sequences_per_step, with_enough_rows(question)
     found = search(question, progress=progress)
     if not found.best:
         raise ValueError(why_nothing_fits(question, found))
-    best = found.best[0]
-    flops_per_token = training_flops_per_token(question.model, context=question.sequence_length)
+    best, today = found.best[0], found.best
+    if not question.must_run:
+        today = search(replace(question, must_run=True), limit=NUM_TODAY, progress=progress).best
+    nearby = best_nearby(question, best)
+    flops = flops_per_token(question.workload(question.sequences_per_step))
     return Plan(
         question=question,
         tokens=tokens,
         parameters=count_parameters(question.model),
-        flops_per_token=flops_per_token,
+        flops_per_token=flops,
         found=found,
         best=best,
         length=length_of(question, best, tokens=tokens, goodput_config=goodput_config, energy=energy),
         loads=loads_of(question, best),
-        today=found.best
-        if question.must_run
-        else search(replace(question, must_run=True), limit=NUM_TODAY, progress=progress).best,
-        laws=laws_for(flops_per_token * tokens, context=question.sequence_length),
+        today=today,
+        laws=laws_for(flops * tokens, context=question.sequence_length),
+        nearby=nearby,
+        notes=[*about_rows(question, usual_rows), *notes_of(question, best, today, nearby)],
     )
 
 
@@ -118,21 +134,35 @@ def length_of(
 ) -> Length:
     """Steps, days, energy and cost of a run in this layout."""
     hardware, devices = question.hardware, question.num_devices
-    stored = checkpoint_bytes(count_parameters(question.model).total, weight_bytes=candidate.layout.format.stored_bytes)
+    steps = math.ceil(tokens / candidate.workload.tokens_per_step)
+    stored = stored_bytes(candidate)
     failing = None
     if hardware.host_bytes_per_s and hardware.storage_bytes_per_s:
         failing = goodput(devices, hardware, stored, step_s=candidate.time.total, config=goodput_config)
     return Length(
-        steps=-(-int(tokens) // candidate.workload.tokens_per_step),
+        steps=steps,
         goodput=failing,
         cost=energy_and_cost(
-            tokens,
+            steps * candidate.workload.tokens_per_step,
             tokens_per_s=1 / candidate.seconds_per_token,
             num_devices=devices,
             hardware=hardware,
             effective_share=failing.effective_share if failing else 1.0,
             config=energy,
         ),
+    )
+
+
+def stored_bytes(candidate: Candidate) -> float:
+    """Of one checkpoint, into whose weights adapters are merged."""
+    workload, alone = candidate.workload, Layout(num_devices=1, zero_stage=0, format=candidate.layout.format)
+    held = parameters_of(workload, alone, 0)
+    state = state_of(held, alone, method=workload.method)
+    return checkpoint_bytes(
+        count_parameters(workload.model).total,
+        weight_bytes=alone.format.stored_bytes,
+        moments=state.moments / state.masters,
+        trained=held.trained.total,
     )
 
 

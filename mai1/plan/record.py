@@ -7,8 +7,8 @@ from mai1.plan.failures import failures
 from mai1.plan.laws.side_by_side import COLUMNS, table
 from mai1.plan.layout import Layout
 from mai1.plan.plan import Length, Load, Plan
+from mai1.plan.search.candidate import Candidate
 from mai1.plan.search.refusal import described, shortage
-from mai1.plan.search.search import Candidate
 from mai1.plan.search.support import overrides_of
 
 CONVENTION = (
@@ -41,6 +41,8 @@ def as_record(plan: Plan) -> dict:
             candidate_record(plan, candidate) | {"shortage": shortage(question, candidate)}
             for candidate in found.too_large
         ],
+        "nearby": [candidate_record(plan, candidate) for candidate in plan.nearby],
+        "notes": plan.notes,
         "search": {"shapes": found.num_shapes, "fitted": found.num_fitted},
         "laws": {
             "columns": list(COLUMNS),

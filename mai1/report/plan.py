@@ -58,6 +58,7 @@ def overview(record: dict) -> Markup:
         element("h1", title_of(record)),
         element("p", subtitle, class_="subtitle"),
         element("dl", *tiles, class_="tiles"),
+        *(element("p", note, class_="note") for note in record["notes"]),
         *_how_to_run(record),
     )
 
@@ -178,6 +179,7 @@ def run(record: dict) -> Markup:
             "best interval",
             f"{duration(length['checkpoint_interval_s'])}: checkpoint.every_steps={length['every_steps']}",
         ],
+        ["interval that costs little more", f"checkpoint.every_steps={length['sparing_every_steps']}"],
         ["training stops for a save", duration(length["stall_s"])],
         ["written after", duration(length["write_s"])],
         ["failures a day", amount(length["failures_per_day"])],
@@ -189,7 +191,7 @@ def run(record: dict) -> Markup:
 
 def laws(record: dict) -> Markup:
     """Each published law's advice for as many FLOPs."""
-    title = f"Scaling laws for {record['flops']['run']:.3g} FLOPs"
+    title = f"Scaling laws for {compact(record['flops']['run'])} FLOPs"
     advice, parameters = record["laws"], record["parameters"]
     if not advice["rows"]:
         return section("laws", title, absent("Too few or too many FLOPs for any law."))

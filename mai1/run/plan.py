@@ -22,7 +22,6 @@ from mai1.plan.record import as_record
 from mai1.plan.search import usual
 from mai1.plan.search.space import Question, Value, pinned_values, usual_format
 from mai1.plan.search.support import layout_of, obstacles
-from mai1.plan.workload import Workload
 from mai1.report.page import write_page
 from mai1.report.plan import build_plan_page
 from mai1.run.compose import compose_config
@@ -150,6 +149,9 @@ def question_of(config: PlanConfig) -> tuple[Question, float]:
         imbalance=config.imbalance,
         pinned=pinned_values(config.pinned),
         must_run=config.runnable,
+        method=config.optim.method,
+        lora=config.lora if config.lora.is_on else None,
+        max_rows=config.routing.max_rows,
     )
     if config.layout is LayoutFrom.engine:
         return replace(question, pinned=_pinned_by_engine(config, question), must_run=True), tokens
@@ -168,12 +170,7 @@ def _pinned_by_engine(config: PlanConfig, question: Question) -> dict[str, Value
         microbatch=config.batch.sequences_per_microbatch,
         usual_format=usual_format(question.hardware),
     )
-    workload = Workload(
-        model=question.model,
-        sequence_length=question.sequence_length,
-        sequences_per_step=question.sequences_per_step,
-    )
-    if found := obstacles(workload, layout):
+    if found := obstacles(question.workload(question.sequences_per_step), layout):
         raise ValueError(found[0])
     if not question.rounds_rows:
         config.batch.microbatches_per_step(layout.data)

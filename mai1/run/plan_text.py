@@ -1,13 +1,16 @@
 """A plan in the terminal: figures in the order in which one asks for them."""
 
+from textwrap import wrap
+
 from mai1.plan.failures import failures
+from mai1.plan.goodput import LITTLE
 from mai1.plan.laws.recommendation import Recommendation
 from mai1.plan.laws.side_by_side import COLUMNS, table
 from mai1.plan.layout import Layout
-from mai1.plan.plan import Plan
+from mai1.plan.plan import Length, Plan
 from mai1.plan.record import CONVENTION
+from mai1.plan.search.candidate import Candidate
 from mai1.plan.search.refusal import described, gigabytes, shortage
-from mai1.plan.search.search import Candidate
 from mai1.plan.search.support import overrides_of
 
 BAR_WIDTH = 28
@@ -23,6 +26,7 @@ def lines_of(plan: Plan, *, name: str) -> list[str]:
     parts = [
         [f"{name} on {question.num_devices:,} x {device}"],
         _facts(plan),
+        _notes(plan),
         _bars(
             f"memory of the fullest device, of {gigabytes(question.hardware.memory_bytes)}",
             {kind: (size, gigabytes(size)) for kind, size in best.memory.by_kind().items()},
@@ -52,22 +56,40 @@ def _facts(plan: Plan) -> list[str]:
         "layout": f"{described(best.layout)}; {groups_of_readers(best.layout)}",
         "speed": f"{per_second / question.num_devices:,.0f} tokens/s a device, {count(per_second)}/s in all, "
         f"MFU {plan.mfu_of(best):.1%}, {seconds(best.time.total)} a step",
-        "time": f"{days(cost.seconds)}, {cost.device_hours:,.0f} device hours"
+        "time": f"{days(cost.seconds)}, {_rounded(cost.device_hours)} device hours"
         + (f"; {failing.effective_share:.1%} of it in steps that last" if failing else ""),
         "costs": f"{money(cost.dollars)}, {energy(cost.kilowatt_hours)}",
     }
     if failing:
-        facts["checkpoint"] = (
-            f"{gigabytes(failing.checkpoint_bytes)}, best every {failing.every_steps:,} steps "
-            f"({seconds(failing.checkpoint_interval_s)})"
-        )
+        facts["checkpoint"] = f"{gigabytes(failing.checkpoint_bytes)}, {_when_to_save(length)}"
         expected = failures(cost.seconds, mtbf_s=failing.mtbf_s)
-        facts["failures"] = (
-            f"{failing.failures_per_day:.2g} a day, {expected.expected:,.0f} in all, at most {expected.at_most:,} (99%): "
-            "allow launch.max_restarts for them"
-        )
+        likely = f"{_rounded(expected.expected)} in all, at most {expected.at_most:,} (99%)"
+        allow = ": allow launch.max_restarts for them" if expected.at_most else ""
+        facts["failures"] = f"{_rounded(failing.failures_per_day)} a day, {likely}{allow}"
     width = max(map(len, facts))
     return [*(f"{key:<{width}}  {text}" for key, text in facts.items()), f"{'':<{width}}  * {CONVENTION}"]
+
+
+def _when_to_save(length: Length) -> str:
+    """How often, unless the run is over before."""
+    failing = length.goodput
+    if failing.every_steps >= length.steps:
+        return "best at the end alone: the run is too short to save before"
+    best = f"best every {failing.every_steps:,} steps ({seconds(failing.checkpoint_interval_s)})"
+    sparing = min(failing.sparing_every_steps, length.steps)
+    if sparing < 2 * failing.every_steps:
+        return best
+    return f"{best}; every {sparing:,} costs {LITTLE:.1%} of the progress"
+
+
+def _rounded(value: float) -> str:
+    """Whole numbers, and of small ones two digits."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def _notes(plan: Plan) -> list[str]:
+    """As many lines as it takes, none too long for a terminal."""
+    return [line for note in plan.notes for line in wrap(note, width=126, initial_indent="* ", subsequent_indent="  ")]
 
 
 def groups_of_readers(layout: Layout) -> str:
@@ -187,6 +209,8 @@ def seconds(duration: float) -> str:
 
 def days(duration: float) -> str:
     """Of a whole run."""
+    if duration < 7200:
+        return seconds(duration)
     if duration < 86400:
         return f"{duration / 3600:.1f} hours"
     return f"{duration / 86400:,.1f} days"

@@ -63,6 +63,9 @@ def main(arguments: list[str]) -> None:
 
 def run_of(config: RehearseConfig) -> tuple[Workload, Layout]:
     """What is trained and how it is laid out; numbers that were left open are the usual ones."""
+    if config.lora.is_on or config.routing.max_rows:
+        named = f"lora.rank={config.lora.rank}" if config.lora.is_on else f"routing.max_rows={config.routing.max_rows}"
+        raise ValueError(f"{named} cannot be rehearsed: leave it out, or use `mai1 plan`, which counts it")
     model = usual.with_vocabulary(config.model)
     config.engine.check_topology(world_size=config.devices, num_experts=model.moe.num_experts)
     layout = layout_of(
@@ -73,7 +76,13 @@ def run_of(config: RehearseConfig) -> tuple[Workload, Layout]:
     )
     length = config.data.sequence_length or usual.sequence_length(model)
     rows = config.batch.sequences_per_step or layout.microbatch * layout.data
-    return Workload(model=model, sequence_length=length, sequences_per_step=rows), layout
+    workload = Workload(
+        model=model,
+        sequence_length=length,
+        sequences_per_step=rows,
+        method=config.optim.method,
+    )
+    return workload, layout
 
 
 def lines_of(done: Rehearsed, transfers: list[Transfer], memory: Memory, layout: Layout, *, rank: int) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 
 from mai1.plan.failures import LLAMA_3_CAUSES, failures, poisson_quantile
 from mai1.plan.goodput import (
+    LITTLE,
     LLAMA_3_RATE,
     SECONDS_PER_DAY,
     GoodputConfig,
@@ -31,6 +32,18 @@ H100 = Hardware(
     storage_bytes_per_s=2e9,
 )
 MTBF_S = SECONDS_PER_DAY / (LLAMA_3_RATE * 15_000)
+
+
+def test_saving_less_often_may_cost_a_little_and_no_more():
+    plan = goodput(2_048, H100, checkpoint_bytes(671e9), step_s=30.0)
+
+    def effective(steps: int) -> float:
+        costs = {"stall_s": plan.stall_s, "write_s": plan.write_s, "recovery_s": plan.recovery_s, "mtbf_s": plan.mtbf_s}
+        return effective_share(steps * 30.0, **costs).effective
+
+    least = effective(plan.every_steps) * (1 - LITTLE)
+    assert effective(plan.sparing_every_steps) >= least > effective(plan.sparing_every_steps + 1)
+    assert plan.sparing_every_steps > 2 * plan.every_steps
 
 
 def test_15000_devices_fail_as_often_as_llama_3_says():

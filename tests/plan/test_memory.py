@@ -8,6 +8,7 @@ from mai1.model.attention import AttentionConfig, QKNorm
 from mai1.model.moe.layer import MoEConfig
 from mai1.model.moe.router import Scores
 from mai1.model.transformer import ModelConfig
+from mai1.plan.flops import flops_per_token
 from mai1.plan.layout import Format, Layout, Recompute
 from mai1.plan.memory.activations import Microbatch, block_keeps
 from mai1.plan.memory.division import pieces_of
@@ -15,6 +16,10 @@ from mai1.plan.memory.in_flight import in_flight
 from mai1.plan.memory.kinds import Memory
 from mai1.plan.memory.memory import memory_by_stage, memory_of
 from mai1.plan.memory.parameters import parameters_of
+from mai1.plan.timing.constants import Software
+from mai1.plan.timing.published import vendor
+from mai1.plan.timing.stage import busiest_stage
+from mai1.plan.timing.step_time import step_time
 from mai1.plan.workload import Workload
 from mai1.run.compose import compose_config
 from mai1.run.config import PretrainConfig
@@ -105,10 +110,28 @@ def test_the_kinds_add_up_to_the_total():
 
 
 def test_stages_hold_every_parameter_once():
-    model = tiny_model_config(num_layers=9)
-    whole = parameters_of(model, Layout(num_devices=1), 0).total
+    work = Workload(model=tiny_model_config(num_layers=9), sequence_length=64, sequences_per_step=8)
+    whole = parameters_of(work, Layout(num_devices=1), 0).total
     for layout in (Layout(num_devices=4, pipeline=4), Layout(num_devices=4, pipeline=4, virtual_stages=2)):
-        assert sum(parameters_of(model, layout, stage).total for stage in range(4)) == whole
+        assert sum(parameters_of(work, layout, stage).total for stage in range(4)) == whole
+
+
+def test_the_last_stage_has_fewer_blocks_where_it_predicts_further_tokens():
+    """Of 16 equal blocks on four stages, one more with logits of its own: as many as leave it no busier than can be."""
+    plain = tiny_model_config(num_layers=16, num_dense_layers=0, vocab_size=128)
+    layout = Layout(num_devices=4, pipeline=4)
+    further = replace(plain, num_mtp_layers=2)
+    assert [len(piece) for (piece,) in pieces_of(plain, layout)] == [4, 4, 4, 4]
+    assert [len(piece) for (piece,) in pieces_of(further, layout)] == [4, 5, 5, 2]
+    works = [Workload(model=model, sequence_length=64, sequences_per_step=8) for model in (plain, further)]
+    held = [{tensor.name for tensor in parameters_of(work, layout, 3).tensors} for work in works]
+    assert "embedding.weight" in held[1] - held[0] and any(name.startswith("mtp.1.block.ffn") for name in held[1])
+    busiest = [busiest_stage(work, layout, imbalance=1.0, software=Software()).num_blocks for work in works]
+    assert busiest == [4, 4]  # the last stage's two and two for further tokens, with three times the logits
+    whole = step_time(works[1], Layout(num_devices=1), vendor("h100"))
+    counted = busiest_stage(works[1], Layout(num_devices=1), imbalance=1.0, software=Software())
+    flops = 3 * (counted.blocks.flops + counted.ends.flops) * counted.num_microbatches
+    assert whole.total > 0 and flops == pytest.approx(flops_per_token(works[1]) * works[1].tokens_per_step)
 
 
 def test_pieces_cover_the_layers_in_order_also_where_ends_hold_no_layer():

@@ -9,8 +9,10 @@ from mai1.dist import World
 from mai1.engine.experts import expert_parallel_group
 from mai1.loss import LossConfig, as_totals, compute_losses, count_totals, counted_tokens
 from mai1.model.init import initialize
+from mai1.model.lora import LoraConfig
 from mai1.model.moe.balance import BalanceConfig, Counted
 from mai1.model.moe.layer import MoELayer
+from mai1.model.moe.routing_policy import RoutingConfig
 from mai1.model.transformer import ModelConfig, MoETransformer
 from mai1.plan.layout import Format, Layout, Recompute
 from mai1.plan.memory.activations import FULL, Microbatch, block_keeps
@@ -56,11 +58,19 @@ def losses_of(model: MoETransformer, batch: Batch) -> tuple[torch.Tensor, object
     return losses.total, output
 
 
-def planned(config: ModelConfig, batch: Batch, *, recompute: Recompute = Recompute.none) -> StageMemory:
+def planned(
+    config: ModelConfig,
+    batch: Batch,
+    *,
+    recompute: Recompute = Recompute.none,
+    max_rows: int = 0,
+    lora: LoraConfig | None = None,
+) -> StageMemory:
     """The planner's view of one rank that reads all rows at once."""
     rows, positions = batch.tokens_BT.shape
     layout = Layout(num_devices=1, microbatch=rows, format=Format.fp32, recompute=recompute)
-    workload = Workload(model=config, sequence_length=positions, sequences_per_step=rows)
+    training = {"max_rows": max_rows, "lora": lora}
+    workload = Workload(model=config, sequence_length=positions, sequences_per_step=rows, **training)
     return StageMemory(workload, layout, pieces_of(config, layout), 0, 1.0, batch.is_packed)
 
 
@@ -98,9 +108,50 @@ def test_planned_activations_are_alive_until_the_backward(family: str, recompute
     assert peak / 1.1 < alive.peak < 1.1 * (peak + gradients)
 
 
-def test_rows_from_other_ranks_are_counted_where_they_arrive():
-    for kept, wanted in run_ranks(of_a_mixture, 2):
-        assert abs(kept - wanted) < 64
+@pytest.mark.parametrize("recompute", [Recompute.none, Recompute.full])
+@pytest.mark.parametrize("max_rows", [128, 700])
+def test_a_cap_on_rows_keeps_what_is_planned(max_rows: int, recompute: Recompute):
+    """1,024 choices in eight trips or in two: what stays until the backward, and the most there is at once."""
+    config = tiny_model_config(moe={"expert_width": 96})
+    model, batch = built(config), a_batch(2, 256, is_packed=False)
+    model.set_routing(RoutingConfig(max_rows=max_rows), seed=0)
+    model.recompute = recompute is Recompute.full
+    with Alive() as alive:
+        total, output = losses_of(model, batch)
+        del output
+        kept = alive.bytes
+        total.backward()
+    wanted = planned(config, batch, recompute=recompute, max_rows=max_rows)
+    activations, _ = wanted.activations(1)
+    ids = batch.tokens_BT.nbytes
+    assert abs(kept - (activations + wanted.loss_gradients() - wanted.stream - ids)) < 2 * batch.tokens_BT.numel()
+    memory = wanted.memory()
+    peak = memory.activations + memory.loss + memory.workspace + memory.communication
+    assert peak / 1.1 < alive.peak < 1.1 * (peak + memory.weights)
+    assert memory.total < planned(config, batch, recompute=recompute).memory().total
+
+
+@pytest.mark.parametrize("max_rows", [0, 64])
+def test_rows_from_other_ranks_are_counted_where_they_arrive(max_rows: int):
+    for kept, wanted in run_ranks(of_a_mixture if not max_rows else of_trips, 2):
+        assert abs(kept - wanted) < (256 if max_rows else 64)
+
+
+def of_trips(world: World) -> tuple[float, float]:
+    """What stays of rows that travel in four trips, 64 at most on a rank at once."""
+    config, num_tokens = tiny_model_config(), 128
+    layer = MoELayer(config.moe, d_model=config.d_model, expert_group=expert_parallel_group(2))
+    layer.router.policy = RoutingConfig(max_rows=64, forced_balance=True)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.normal_(std=0.1, generator=torch.Generator().manual_seed(world.rank * (parameter.dim() == 3)))
+    x_BTD = torch.randn(1, num_tokens, config.d_model).requires_grad_()
+    with Alive() as alive:
+        y_BTD, routing = layer(x_BTD)
+        kept = alive.bytes - y_BTD.nbytes
+    microbatch = Microbatch(tokens=num_tokens, rows=2 * num_tokens, rows_at_once=64)
+    of_layer = block_keeps(config, Layout(num_devices=2, expert=2, format=Format.fp32), microbatch, is_dense=False)
+    return kept, of_layer.router + of_layer.routed + of_layer.dense
 
 
 def of_a_mixture(world: World) -> tuple[float, float]:

@@ -8,11 +8,14 @@ import torch
 from mai1.dist import World
 from mai1.engine.ds_config import EngineConfig, Precision
 from mai1.engine.support import refusal
+from mai1.model.lora import LoraConfig, LoraTarget, WholePart
 from mai1.model.transformer import ModelConfig
+from mai1.optim.config import Method, OptimConfig
 from mai1.plan.layout import Format
 from mai1.plan.memory.parameters import parameters_of
 from mai1.plan.memory.state import state_of
 from mai1.plan.search.support import layout_of
+from mai1.plan.workload import Workload
 from tests.support.ranks import run_ranks
 from tests.support.tiny import tiny_model_config, tiny_trainer, train
 
@@ -29,6 +32,23 @@ STAGES = (
     FP32 | {"zero_stage": 1, "pipeline_parallel": 2} | EXPERTS,
     BF16 | {"zero_stage": 1, "pipeline_parallel": 2} | EXPERTS,
 )
+MUON, ADAMW = OptimConfig(method=Method.muon), OptimConfig()
+LORA = LoraConfig(rank=5, targets=list(LoraTarget), trained_whole=[WholePart.norms, WholePart.embeddings])
+FROZEN_EXPERTS = LoraConfig(rank=3, targets=[LoraTarget.attention], trained_whole=[WholePart.router])
+OTHERS = (  # training of another kind, in the same layouts
+    FP32 | {"zero_stage": 2, "optim": MUON},
+    BF16 | {"zero_stage": 2, "optim": MUON} | EXPERTS,
+    FP32 | {"zero_stage": 3, "optim": MUON} | EXPERTS,
+    BF16 | {"zero_stage": 2, "lora": LORA} | EXPERTS,
+    BF16 | {"zero_stage": 2, "lora": FROZEN_EXPERTS} | EXPERTS,
+    FP32 | {"zero_stage": 3, "lora": LORA} | EXPERTS,
+    BF16 | {"zero_stage": 3, "lora": FROZEN_EXPERTS},
+)
+
+
+def engine_config(case: dict) -> EngineConfig:
+    """What a case says of the engine."""
+    return EngineConfig(**{key: value for key, value in case.items() if key not in ("optim", "lora")})
 
 
 def model_config() -> ModelConfig:
@@ -65,7 +85,7 @@ def state_in(world: World, folder: Path, case: dict) -> dict[str, int]:
         weights = list(engine.model.parameters())
     shards = {weight.untyped_storage().data_ptr() for weight in weights}
     flats = engine._partitions.flats
-    moments = [x for flat in flats for x in engine._state_of(flat).values() if x.numel() == flat.numel()]
+    moments = [x for flat in flats for x in engine._state_of(flat).values() if x.shape == flat.shape]
     own = [flat for flat in flats if flat.untyped_storage().data_ptr() not in shards]
     return seen | {"weights": held_bytes(weights), "masters": held_bytes(own), "moments": held_bytes(moments)}
 
@@ -79,10 +99,10 @@ def gradients_of(optimizer: object, parameters: list[torch.Tensor]) -> list[torc
     return [getattr(group, "flat_partition", torch.empty(0)) for group in optimizer.averaged_gradients.values()]
 
 
-@pytest.mark.parametrize("sizes", [ONE_STAGE, STAGES], ids=["one stage", "stages"])
+@pytest.mark.parametrize("sizes", [ONE_STAGE, STAGES, OTHERS], ids=["one stage", "stages", "Muon and adapters"])
 def test_planned_bytes_are_those_of_a_real_engine(sizes: tuple[dict, ...], tmp_path: Path):
     """Groups of ranks outlive an engine, so each number of stages has processes of its own."""
-    assert all(refusal(EngineConfig(**case)) is None for case in sizes)
+    assert all(refusal(engine_config(case)) is None for case in sizes)
     for rank, of_rank in enumerate(run_ranks(state_on, 4, tmp_path, sizes)):
         for case, found in zip(sizes, of_rank, strict=True):
             check(case, found, rank=rank)
@@ -90,8 +110,10 @@ def test_planned_bytes_are_those_of_a_real_engine(sizes: tuple[dict, ...], tmp_p
 
 def check(case: dict, found: dict[str, int], *, rank: int) -> None:
     """The planner's bytes against those that were found."""
-    layout = layout_of(EngineConfig(**case), num_devices=4, microbatch=1, usual_format=Format.fp32)
-    state = state_of(parameters_of(model_config(), layout, rank // layout.per_stage), layout)
+    layout = layout_of(engine_config(case), num_devices=4, microbatch=1, usual_format=Format.fp32)
+    work = Workload(model=model_config(), sequence_length=48, sequences_per_step=8, lora=case.get("lora"))
+    held = parameters_of(work, layout, rank // layout.per_stage)
+    state = state_of(held, layout, method=case.get("optim", ADAMW).method)
     planned = {name: getattr(state, name) for name in ("weights", "masters", "moments", "gradients")}
     if layout.offload_optimizer:
         state_bytes = (

@@ -52,11 +52,11 @@ def test_mai1_500b_takes_the_planned_bytes_on_one_rank(
     blocks = split_blocks(model_config, layout.pipeline)[stage]
     with torch.device("meta"):
         model = MoETransformer(model_config, expert_group=expert_group, blocks=blocks).to(torch.bfloat16)
-    held = {tensor.name: tensor.numel for tensor in parameters_of(model_config, layout, stage).tensors}
-    assert held == {name: parameter.numel() for name, parameter in model.named_parameters()}
+    workload = Workload(model=model_config, sequence_length=4096, sequences_per_step=2048)
+    held = {tensor.name: tensor.shape for tensor in parameters_of(workload, layout, stage).tensors}
+    assert held == {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
 
     lengths, shares = padded_groups(model, layout)
-    workload = Workload(model=model_config, sequence_length=4096, sequences_per_step=2048)
     memory = memory_by_stage(workload, layout)[stage]
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     assert memory.weights == 2 * sum(lengths)

@@ -12,8 +12,11 @@ from mai1.model.transformer import ModelConfig
 from mai1.plan.hardware import Hardware
 from mai1.plan.layout import Format, Layout, Recompute
 from mai1.plan.memory.memory import memory_of
+from mai1.plan.search.candidate import topology_of
+from mai1.plan.search.queue import shortest_time
 from mai1.plan.search.refusal import why_nothing_fits
-from mai1.plan.search.search import nearest_that_fits, search, sharding_of, shortest_time, state_bytes, topology_of
+from mai1.plan.search.room import sharding_of, state_bytes
+from mai1.plan.search.search import nearest_that_fits, search
 from mai1.plan.search.space import Question, pinned_values, shapes, sharded, sparing, variants
 from mai1.plan.search.support import engine_of, layout_of, obstacles, overrides_of
 from mai1.plan.timing.step_time import step_time

@@ -2,17 +2,24 @@ from dataclasses import replace
 
 import pytest
 
+from mai1.model.adapt import adapt
 from mai1.model.attention import AttentionConfig
 from mai1.model.flops import training_flops_per_token
+from mai1.model.lora import LoraConfig, LoraTarget, WholePart
 from mai1.model.moe.layer import MoEConfig
-from mai1.model.transformer import ModelConfig
+from mai1.model.transformer import ModelConfig, MoETransformer
+from mai1.optim.config import Method
+from mai1.optim.muon import stack_of
+from mai1.plan.flops import flops_per_token
 from mai1.plan.hardware import Hardware
 from mai1.plan.layout import Format, Layout, Recompute
+from mai1.plan.memory.parameters import parameters_of
 from mai1.plan.timing.constants import FITTED, Constants, Software
 from mai1.plan.timing.published import vendor
 from mai1.plan.timing.stage import busiest_stage
 from mai1.plan.timing.step_time import StepTime, clock_stage, step_time
 from mai1.plan.workload import Workload
+from tests.support.tiny import tiny_model_config
 
 MODEL = ModelConfig(
     vocab_size=32768, d_model=2048, num_layers=8, num_dense_layers=2, dense_width=8192, max_positions=4096,
@@ -95,6 +102,72 @@ def test_overlap_hides_a_share_of_the_exchange():
         for overlaps in (False, True)
     )
     assert FITTED.hidden_experts <= 1 - hidden / plain + 1e-2 and hidden > 0
+
+
+def test_shared_experts_hide_the_rows_way_to_the_others():
+    """By hand: one forward hides at most a window of the shared experts' work, a backward two; the way back is not hidden."""
+    layout, software = Layout(num_devices=16, expert=16), Software(overlaps_shared=True)
+    plain, hidden = (seconds(layout, software=s).expert_exchange for s in (PLAIN, software))
+    rows = 4096 * MODEL.moe.top_k * MODEL.d_model * 2
+    one_way = rows * 15 / 16 * (8 / 15) / (H100.network_bytes_per_s * FITTED.network) + FITTED.latency_s
+    shared = 3 * 2 * 4096 * MODEL.d_model * MODEL.moe.expert_width * MODEL.moe.num_shared_experts
+    moved = 3 * MODEL.d_model * MODEL.moe.expert_width + 4096 * (2 * MODEL.d_model + 3 * MODEL.moe.expert_width)
+    share = moved * 2 * FITTED.operands / H100.memory_bytes_per_s + shared / (989.5e12 * FITTED.matmul)
+    window = FITTED.hidden_state * share
+    times = len(MODEL.moe_layers) * 4
+    assert plain - hidden == pytest.approx(times * (min(one_way, window) + min(one_way, 2 * window)), rel=1e-6)
+    assert seconds(Layout(num_devices=16), software=software).total == seconds(Layout(num_devices=16)).total
+
+
+def test_without_shared_experts_or_in_several_trips_nothing_is_hidden():
+    layout, software = Layout(num_devices=16, expert=16), Software(overlaps_shared=True)
+    alone = replace(WORK, model=replace(MODEL, moe=replace(MODEL.moe, num_shared_experts=0)))
+    in_trips = replace(WORK, max_rows=4096)
+    for work in (alone, in_trips):
+        assert seconds(layout, work=work, software=software) == seconds(layout, work=work)
+    assert seconds(layout, work=in_trips).expert_exchange > seconds(layout).expert_exchange
+    assert seconds(layout, work=in_trips).recompute > 0 == seconds(layout).recompute
+
+
+def test_frozen_matrices_have_two_thirds_of_the_products_and_adapters_few():
+    lora = LoraConfig(rank=8, targets=list(LoraTarget))
+    plain, adapted = (seconds(Layout(num_devices=1), work=replace(WORK, lora=config)) for config in (None, lora))
+    assert 2 / 3 * plain.dense < adapted.dense < 0.8 * plain.dense
+    assert 2 / 3 * plain.experts < adapted.experts < 0.9 * plain.experts
+    assert adapted.attention == plain.attention and adapted.optimizer < plain.optimizer / 20
+
+
+def test_a_token_costs_adapters_what_a_run_counts():
+    """Independently: of the real model, what can be trained."""
+    lora = LoraConfig(rank=4, targets=list(LoraTarget), trained_whole=[WholePart.norms])
+    config = tiny_model_config()
+    model = MoETransformer(config)
+    adapt(model, lora, seed=0)
+    trained = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
+    experts = sum(size for name, size in trained.items() if ".experts." in name)
+    active = sum(trained.values()) - experts + experts * config.moe.top_k / config.moe.num_experts
+    frozen = training_flops_per_token(config, context=0)
+    work = Workload(model=config, sequence_length=64, sequences_per_step=1, lora=lora)
+    expected = training_flops_per_token(config, context=64) - frozen / 3 + 6 * active
+    assert flops_per_token(work) == pytest.approx(expected, abs=4)
+    held = parameters_of(work, Layout(num_devices=1), 0).tensors
+    assert sorted((t.name, t.shape, t.is_trained) for t in held) == sorted(
+        (name, tuple(p.shape), p.requires_grad) for name, p in model.named_parameters()
+    )
+
+
+def test_muon_takes_its_products_of_the_busiest_rank():
+    """As `orthogonalize` says: 5 (4 N^2 M + 2 N^3) a matrix; shared out over ranks, but no matrix is cut."""
+    muon = replace(WORK, method=Method.muon)
+    one, many = (seconds(Layout(num_devices=n), work=muon).optimizer for n in (1, 64))
+    adamw = seconds(Layout(num_devices=1)).optimizer
+    matrices = [t for t in parameters_of(muon, Layout(num_devices=1), 0).tensors if t.is_decayed]
+    flops = 0
+    for stack in (stack_of(tensor.name, tensor.shape) for tensor in matrices):
+        few, many_columns = sorted((stack.rows, stack.columns))
+        flops += stack.count * 5 * (4 * few**2 * many_columns + 2 * few**3)
+    assert one - adamw == pytest.approx(flops / (989.5e12 * FITTED.matmul))
+    assert one / 64 < many < one
 
 
 def test_narrow_experts_are_slower_for_the_same_flops():

@@ -1,11 +1,14 @@
 """What real runs of four ranks send, counted collective by collective, beside what `traffic_of` says: equal to the byte."""
 
+import pytest
 import torch
 from torch import nn
 
 from mai1.engine.ds_config import Precision
+from mai1.model.lora import LoraConfig, LoraTarget
 from mai1.model.moe.layer import MoELayer
 from mai1.model.moe.routing_policy import RoutingConfig
+from mai1.optim.config import Method, OptimConfig
 from mai1.plan.layout import Format, Layout, Recompute
 from mai1.plan.traffic.comparison import compare
 from mai1.plan.traffic.recording import Message, Recording
@@ -23,15 +26,17 @@ def layout_of(**changes) -> Layout:
     return Layout(**({"num_devices": NUM_RANKS, "microbatch": 1, "format": Format.fp32} | changes))
 
 
-def predicted(layout: Layout, *, stage: int, model=None) -> list[Transfer]:
+def predicted(layout: Layout, *, stage: int, model=None, **training) -> list[Transfer]:
     """With the three sources that the tiny rows have."""
-    workload = Workload(model=model or tiny_model_config(), sequence_length=LENGTH, sequences_per_step=8)
+    workload = Workload(model=model or tiny_model_config(), sequence_length=LENGTH, sequences_per_step=8, **training)
     transfers = traffic_of(workload, layout, stage=stage)
     assert [t.what for t in transfers if t.group == "all"] == ["sums of the step"]
     return [t for t in transfers if t.group != "all"] + list(sums_of_step(workload, layout, num_sources=3))
 
 
-def trainer_of(world, folder, layout: Layout, *, model=None, forced_balance: bool = True):
+def trainer_of(
+    world, folder, layout: Layout, *, model=None, forced_balance: bool = True, max_rows: int = 0, **training
+):
     return tiny_trainer(
         world,
         folder,
@@ -42,16 +47,17 @@ def trainer_of(world, folder, layout: Layout, *, model=None, forced_balance: boo
         precision=Precision(layout.format.value),
         recompute=layout.recompute is Recompute.full,
         offload_optimizer=layout.offload_optimizer,
-        routing=RoutingConfig(forced_balance=forced_balance),
+        routing=RoutingConfig(forced_balance=forced_balance, max_rows=max_rows),
+        **training,
         **{key: getattr(layout, name) for name, key in NAMES.items()},
     )
 
 
-def record(world, folder, layouts: list[Layout], model=None) -> list[list[Message]]:
+def record(world, folder, layouts: list[Layout], model=None, training=None) -> list[list[Message]]:
     """The messages of one step of every layout, after a step in which DeepSpeed learns the order of modules."""
     found = []
     for layout in layouts:
-        trainer = trainer_of(world, folder, layout, model=model)
+        trainer = trainer_of(world, folder, layout, model=model, **(training or {}))
         train(trainer, 1)
         with Recording() as recording:
             train(trainer, 1)
@@ -59,11 +65,11 @@ def record(world, folder, layouts: list[Layout], model=None) -> list[list[Messag
     return found
 
 
-def assert_exact(folder, *layouts: Layout, model=None) -> None:
-    for rank, of_rank in enumerate(run_ranks(record, NUM_RANKS, folder, layouts, model)):
+def assert_exact(folder, *layouts: Layout, model=None, **training) -> None:
+    for rank, of_rank in enumerate(run_ranks(record, NUM_RANKS, folder, layouts, model, training)):
         for layout, messages in zip(layouts, of_rank, strict=True):
             stage = rank // layout.per_stage
-            rows = compare(predicted(layout, stage=stage, model=model), messages, layout, rank=rank)
+            rows = compare(predicted(layout, stage=stage, model=model, **training), messages, layout, rank=rank)
             assert len(rows) >= 2
             wrong = [row for row in rows if not row.is_exact]
             assert not wrong, f"rank {rank} of {layout}: {wrong}"
@@ -98,6 +104,36 @@ def test_latents_and_further_tokens_are_predicted(tmp_path):
 
 def test_pipeline_stages_send_what_is_predicted(tmp_path):
     assert_exact(tmp_path, layout_of(zero_stage=1, pipeline=2, expert=2))
+
+
+def test_adapters_send_what_is_predicted(tmp_path):
+    """Gradients and norms of what is trained alone; under ZeRO-3 frozen weights travel as the others do."""
+    lora = LoraConfig(rank=4, targets=[LoraTarget.attention, LoraTarget.experts, LoraTarget.dense])
+    layouts = (layout_of(zero_stage=1), layout_of(zero_stage=2, expert=2), layout_of(zero_stage=3, expert=2))
+    assert_exact(tmp_path, *layouts, lora=lora)
+
+
+def test_rows_in_several_trips_send_what_is_predicted(tmp_path):
+    """96 rows arrive on a rank in a microbatch: three trips, whose forward is made again for their backward."""
+    assert_exact(
+        tmp_path,
+        layout_of(zero_stage=2, expert=2),
+        layout_of(zero_stage=2, expert=2, recompute=Recompute.full),
+        max_rows=32,
+    )
+
+
+def test_muon_sends_what_is_predicted_over_all_ranks(tmp_path):
+    """Which of its holders makes a matrix orthogonal decides how much of it stays; foreseen is their mean."""
+    layouts = (layout_of(zero_stage=2), layout_of(zero_stage=1), layout_of(zero_stage=3, format=Format.bf16))
+    training = {"optim": OptimConfig(method=Method.muon)}
+    found = run_ranks(record, NUM_RANKS, tmp_path, layouts, None, training)
+    for number, layout in enumerate(layouts):
+        updates = [t for t in predicted(layout, stage=0, method=Method.muon) if t.what.startswith("updates")]
+        exchanged = [[m for m in of_rank[number] if m.operation is Operation.all_to_all] for of_rank in found]
+        sent = sum(m.payload_bytes - m.own_bytes for messages in exchanged for m in messages)
+        assert sent == pytest.approx(NUM_RANKS * sum(t.bytes_sent for t in updates), rel=0.3)
+        assert all(len(messages) == sum(t.calls for t in updates) for messages in exchanged)
 
 
 def count_rows(world, folder, layout: Layout) -> tuple[list[list[int]], list[Message]]:

@@ -49,7 +49,8 @@ def record() -> dict:
         "today": [today],
         "run": {
             "steps": 3814698, "seconds": 15.7e6, "device_hours": 69800.0, "kilowatt_hours": 106800.0, "dollars": 209000.0,
-            "mtbf_s": 1.1e7, "checkpoint_bytes": 427e9, "checkpoint_interval_s": 1200.0, "every_steps": 293, "stall_s": 0.4,
+            "mtbf_s": 1.1e7, "checkpoint_bytes": 427e9, "checkpoint_interval_s": 1200.0, "every_steps": 293,
+            "sparing_every_steps": 500, "stall_s": 0.4,
             "write_s": 13.0, "failures_per_day": 0.0076, "recovery_s": 350.0, "effective_share": 0.98,
             "lost_to_saving": 0.01, "lost_to_repeating": 0.005, "lost_to_recovery": 0.005,
         },
@@ -59,6 +60,7 @@ def record() -> dict:
         ],
         "layouts": [best, candidate(speed=60000.0, obstacles=["tensor parallelism"])],
         "too_large": [candidate(speed=70000.0, obstacles=["fp8"]) | {"shortage": "12 GB over the 80 GB of H100"}],
+        "nearby": [], "notes": ["15,000 devices divide badly"],
         "search": {"shapes": 1234, "fitted": 56},
         "laws": {"columns": ["law", "active", "total", "experts", "granularity", "tokens", "tokens / active"],
                  "rows": [["Ling", "5 B", "90 B", "384, 12 active", "11.3", "700 B", "140"]],

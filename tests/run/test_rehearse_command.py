@@ -24,6 +24,7 @@ def test_every_key_has_an_effect(tmp_path, capsys):
         "microbatch": "batch.sequences_per_microbatch=2",
         "rows": "batch.sequences_per_step=128",
         "engine": "engine.recompute=true",
+        "optimizer": "optim.method=muon",
     }
     for name, override in changes.items():
         found, said = rehearsed(tmp_path, capsys, override)
@@ -44,6 +45,8 @@ def test_what_was_recorded_stands_beside_what_was_predicted(tmp_path, capsys):
         ("rank=64", "rank=64 must be from 0 to devices-1=63"),
         ("engine.expert_parallel=7", "engine.expert_parallel=7 must divide"),
         ("batch.sequences_per_step=65", "must be a multiple of"),
+        ("lora.rank=8", "lora.rank=8 cannot be rehearsed"),
+        ("routing.max_rows=64", "routing.max_rows=64 cannot be rehearsed"),
     ],
 )
 def test_mistakes_are_named(override: str, message: str):

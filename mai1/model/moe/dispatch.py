@@ -32,6 +32,11 @@ class Trip:
     returning: torch.Tensor | None = None
     """Gradients of the departed rows, complete when `in_flight` is."""
 
+    def wait(self) -> None:
+        """For the exchange that has begun; afterwards nothing holds on to the rows it carried."""
+        self.in_flight.wait()
+        self.in_flight = None
+
     def takes_all(self, num_rows: int) -> bool:
         """Whether this rank's rows all depart, in their order."""
         return sum(self.rows_sent) == num_rows
@@ -122,8 +127,9 @@ class _Depart(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         del grad  # of the shape of what travelled forth; what counts has travelled back
-        ctx.trip.in_flight.wait()
-        return ctx.trip.returning, None
+        ctx.trip.wait()
+        returned, ctx.trip.returning = ctx.trip.returning, None
+        return returned, None
 
 
 class _Arrive(torch.autograd.Function):
@@ -132,7 +138,7 @@ class _Arrive(torch.autograd.Function):
     @staticmethod
     def forward(ctx, travelling, trip):
         ctx.trip = trip
-        trip.in_flight.wait()
+        trip.wait()
         return travelling.view_as(travelling)
 
     @staticmethod
@@ -146,13 +152,13 @@ class _SendBack(torch.autograd.Function):
     def forward(ctx, answers, trip):
         ctx.trip = trip
         home = _start(answers, trip, trip.rows_received, trip.rows_sent)
-        trip.in_flight.wait()
+        trip.wait()
         return home
 
     @staticmethod
     def backward(ctx, grad):
         arrived = _start(grad, ctx.trip, ctx.trip.rows_sent, ctx.trip.rows_received)
-        ctx.trip.in_flight.wait()
+        ctx.trip.wait()
         return arrived, None
 
 

@@ -8,6 +8,7 @@ nothing kept of attention's scores; arXiv 2603.07685, section 4.1).
 Legend: D width, H heads, C channels of a head, F inner width, E experts, K choices.
 """
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -45,10 +46,12 @@ class Kept:
     """Scores, choices and the order of rows."""
     routed: float
     """Rows of routed tokens, before, within and behind their experts."""
+    again: float = 0.0
+    """Besides, in the backward: rows of one trip, where those of a microbatch are computed in several and each again."""
 
     @property
     def total(self) -> float:
-        """All of them."""
+        """All that is kept."""
         return self.stream + self.norms + self.attention + self.dense + self.router + self.routed
 
 
@@ -60,8 +63,15 @@ class Microbatch:
     """Positions of this rank."""
     rows: float
     """Routed rows that its experts are given."""
+    rows_at_once: float = math.inf
+    """Of them in one trip, where there are several."""
     is_packed: bool = True
     """Whether rows hold several documents, whose attention is computed apart."""
+
+    @property
+    def has_trips(self) -> bool:
+        """Whether routed rows are computed in several trips, each again in its backward (`routing.max_rows`)."""
+        return self.rows_at_once < self.rows
 
 
 def kernels_of(layout: Layout) -> Kernels:
@@ -77,14 +87,13 @@ def block_keeps(model: ModelConfig, layout: Layout, microbatch: Microbatch, *, i
     kernels, tokens = kernels_of(layout), microbatch.tokens
     attention_of = _latent if model.attention.kind is AttentionKind.latent else _grouped
     width = model.dense_width if is_dense else model.moe.expert_width * model.moe.num_shared_experts
-    router, routed = (0.0, 0.0) if is_dense else _mixture(model, layout, microbatch, kernels)
+    mixture = {} if is_dense else _mixture(model, layout, microbatch, kernels)
     return Kept(
         stream=tokens * model.d_model * layout.format.stored_bytes,
         norms=tokens * _norms(model, layout, is_dense=is_dense),
         attention=tokens * attention_of(model.attention, layout, kernels, is_packed=microbatch.is_packed),
         dense=tokens * width * _swiglu(layout, kernels),
-        router=router,
-        routed=routed,
+        **{"router": 0.0, "routed": 0.0} | mixture,
     )
 
 
@@ -155,18 +164,18 @@ def _copies_answers(layout: Layout, kernels: Kernels, *, is_packed: bool) -> boo
     return kernels is not Kernels.field and (layout.sequence > 1 or (kernels is Kernels.cpu and is_packed))
 
 
-def _mixture(model: ModelConfig, layout: Layout, microbatch: Microbatch, kernels: Kernels) -> tuple[float, float]:
-    """Bytes of the router, and of the rows of routed tokens."""
-    moe, width, size, tokens = model.moe, model.d_model, layout.format.stored_bytes, microbatch.tokens
+def _mixture(model: ModelConfig, layout: Layout, microbatch: Microbatch, kernels: Kernels) -> dict[str, float]:
+    """Bytes of the router, of the rows of routed tokens, and of the rows that are computed again."""
+    moe, width, tokens = model.moe, model.d_model, microbatch.tokens
     router = tokens * (2 * moe.num_experts * FULL + FULL)  # logits and their norm for the z-loss, scores
     router += tokens * moe.top_k * INDEX
     if moe.normalize_weights:
         router += tokens * (moe.top_k + 1) * FULL
     if kernels is Kernels.field:
-        return router + tokens * moe.top_k * FULL, microbatch.rows * _fused_row(model, layout)
-    if kernels is Kernels.gpu:  # what the router reads, and its matrix, in fp32
+        router += tokens * moe.top_k * FULL
+    elif kernels is Kernels.gpu:  # what the router reads, and its matrix, in fp32
         router += tokens * width * FULL + moe.num_experts * width * FULL
-    return router, _rows(model, layout, microbatch, kernels) + tokens * moe.top_k * (size + 2 * INDEX)
+    return {"router": router} | _rows(model, layout, microbatch, kernels)
 
 
 def _fused_row(model: ModelConfig, layout: Layout) -> float:
@@ -176,15 +185,30 @@ def _fused_row(model: ModelConfig, layout: Layout) -> float:
     return width * _product_input(layout) + 2 * inner * size + product + width * size
 
 
-def _rows(model: ModelConfig, layout: Layout, microbatch: Microbatch, kernels: Kernels) -> float:
-    """Rows of this version: where experts are spread over ranks, those that arrive here and the answers that come home."""
-    moe, width, size = model.moe, model.d_model, layout.format.stored_bytes
-    is_spread, rows = layout.expert > 1, microbatch.rows
+def _rows(model: ModelConfig, layout: Layout, microbatch: Microbatch, kernels: Kernels) -> dict[str, float]:
+    """Rows that are kept, and those of one trip that are computed again."""
+    if kernels is Kernels.field:
+        computed = min(microbatch.rows, microbatch.rows_at_once) * _fused_row(model, layout)
+        return {"routed": 0.0, "again": computed} if microbatch.has_trips else {"routed": computed}
+    size, is_spread = layout.format.stored_bytes, layout.expert > 1
+    choices = microbatch.tokens * model.moe.top_k
+    order = size + 2 * INDEX  # a weight, and the order by expert, there and back
+    at_home = choices * (order + model.d_model * size * is_spread)  # answers, where they come from elsewhere
+    if not microbatch.has_trips:
+        return {"routed": at_home + _computed(model, layout, microbatch.rows, kernels)}
+    again = _computed(model, layout, microbatch.rows_at_once, kernels)
+    if not is_spread:
+        return {"routed": choices * size, "again": again + microbatch.rows_at_once * 2 * INDEX}
+    # kept for all trips: what departs, what came home before it was put in order, and where rows go
+    travelling = choices * (2 * model.d_model * size + INDEX) + microbatch.rows * 2 * INDEX
+    return {"routed": at_home + travelling, "again": again}
+
+
+def _computed(model: ModelConfig, layout: Layout, rows: float, kernels: Kernels) -> float:
+    """Rows of this version where their experts are: as they arrived, if they did, and within."""
+    moe, width, size, is_spread = model.moe, model.d_model, layout.format.stored_bytes, layout.expert > 1
     at_once = kernels is Kernels.gpu or (not is_spread and rows < FEW_ROWS * moe.num_experts)
-    kept = 0.0
-    if is_spread:
-        kept += rows * (size + 2 * INDEX)  # weights of 1, and the order by expert
-        kept += microbatch.tokens * moe.top_k * width * size  # answers at home
+    arrived = rows * (size + 2 * INDEX) * is_spread  # weights of 1, and the order by expert
     if at_once:
-        return kept + rows * (2 * width + 4 * moe.expert_width) * size + moe.num_experts / layout.expert * FULL
-    return kept + rows * ((width if is_spread else 0) + 3 * moe.expert_width) * size
+        return arrived + rows * (2 * width + 4 * moe.expert_width) * size + moe.num_experts / layout.expert * FULL
+    return arrived + rows * ((width if is_spread else 0) + 3 * moe.expert_width) * size

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Generic, TypeVar
 
 from mai1.engine.stages import split_blocks
 from mai1.model.transformer import ModelConfig
 from mai1.plan.layout import Layout
 
+C = TypeVar("C")
 Piece = range
 """Consecutive blocks; empty where a first piece has the embedding alone, or a last one the output matrix alone."""
 
@@ -18,26 +20,26 @@ def pieces_of(model: ModelConfig, layout: Layout) -> list[list[Piece]]:
     virtual stages this is what `mai1.engine.stages` does. ValueError where there are more pieces than layers to put in.
     """
     num_pieces = layout.pipeline * layout.virtual_stages
-    pieces = _split(ModelKey(model), num_pieces)
+    pieces = _split(Key(model), num_pieces)
     return [list(pieces[stage :: layout.pipeline]) for stage in range(layout.pipeline)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ModelKey:
-    """This very model configuration as a key: configurations are never written to, but have no hash of their own."""
+class Key(Generic[C]):
+    """This very configuration as a key: configurations are never written to, but have no hash of their own."""
 
-    model: ModelConfig
+    config: C
 
     def __hash__(self) -> int:
-        return id(self.model)
+        return id(self.config)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ModelKey) and self.model is other.model
+        return isinstance(other, Key) and self.config is other.config
 
 
 @lru_cache(maxsize=512)
-def _split(key: ModelKey, num_pieces: int) -> tuple[Piece, ...]:
-    model = key.model
+def _split(key: Key[ModelConfig], num_pieces: int) -> tuple[Piece, ...]:
+    model = key.config
     if num_pieces <= model.num_layers - model.num_dense_layers:
         return tuple(split_blocks(model, num_pieces))
     if num_pieces > model.num_layers + 2:

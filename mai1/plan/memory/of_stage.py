@@ -6,14 +6,18 @@ from dataclasses import dataclass, replace
 
 from mai1.model.attention import AttentionKind
 from mai1.model.cross_entropy import LOGITS_AT_ONCE, MIN_ROWS
+from mai1.model.lora import WholePart
 from mai1.model.transformer import ModelConfig
 from mai1.plan.layout import Layout, Recompute
 from mai1.plan.memory.activations import FULL, INDEX, Kept, Kernels, Microbatch, block_keeps, kernels_of
+from mai1.plan.memory.adapters import with_adapters
 from mai1.plan.memory.division import Piece
+from mai1.plan.memory.held import HeldParameters
 from mai1.plan.memory.in_flight import in_flight, num_microbatches
 from mai1.plan.memory.kinds import Memory
-from mai1.plan.memory.parameters import HeldParameters, parameters_of
+from mai1.plan.memory.parameters import parameters_of
 from mai1.plan.memory.state import State, state_of
+from mai1.plan.memory.trips import rows_at_once
 from mai1.plan.workload import Workload
 
 BUCKET = 500_000_000
@@ -39,8 +43,8 @@ class StageMemory:
 
     def memory(self) -> Memory:
         """At the fullest moment."""
-        held = parameters_of(self.model, self.layout, self.stage, pieces=self.pieces)
-        state = state_of(held, self.layout)
+        held = parameters_of(self.workload, self.layout, self.stage, pieces=self.pieces)
+        state = state_of(held, self.layout, method=self.workload.method)
         return max(self._moments(held, state), key=lambda memory: memory.total)
 
     @property
@@ -64,7 +68,8 @@ class StageMemory:
         layout = self.layout
         tokens = layout.microbatch * self.workload.sequence_length / (layout.sequence * layout.tensor)
         rows = tokens * self.model.moe.top_k * (self.imbalance if layout.expert > 1 else 1.0)
-        return Microbatch(tokens, rows, self.is_packed)
+        at_once, _ = rows_at_once(self.workload, layout, imbalance=self.imbalance)
+        return Microbatch(tokens, rows, at_once, self.is_packed)
 
     @property
     def size(self) -> int:
@@ -94,9 +99,8 @@ class StageMemory:
             routed=routed,
             host=state.host,
         )
-        again = max((keeps.total - keeps.stream for keeps in kept), default=0.0)
-        if self.layout.recompute is not Recompute.full:
-            again = 0.0
+        is_full = self.layout.recompute is Recompute.full
+        again = max((keeps.again + is_full * (keeps.total - keeps.stream) for keeps in kept), default=0.0)
         backward = replace(
             resident,
             activations=activations + again,
@@ -137,7 +141,9 @@ class StageMemory:
                 yield self.layout.virtual_stages - 1, self._keeps(is_dense=False)
 
     def _keeps(self, *, is_dense: bool) -> Kept:
-        return block_keeps(self.model, self.layout, self.microbatch, is_dense=is_dense)
+        keeps = block_keeps(self.model, self.layout, self.microbatch, is_dense=is_dense)
+        lora = self.workload.lora
+        return with_adapters(keeps, self.model, self.layout, self.microbatch, lora) if lora else keeps
 
     def activations(self, num: int) -> tuple[float, float]:
         """Bytes that all microbatches in flight keep, of `num` a step, and of them those of routed rows."""
@@ -151,7 +157,7 @@ class StageMemory:
 
     def _left(self, keeps: Kept) -> float:
         """Recomputation leaves a mixture's logits, of which the z-loss is made outside of the block."""
-        return self.microbatch.tokens * (self.model.moe.num_experts + 1) * FULL if keeps.routed else 0.0
+        return self.microbatch.tokens * (self.model.moe.num_experts + 1) * FULL if keeps.router else 0.0
 
     def _ends(self, flights: list[int]) -> float:
         """Outside of blocks: ids, the angles of rotations, the final norm's input and its result, and further tokens' merging."""
@@ -184,7 +190,9 @@ class StageMemory:
         num_losses = 1 + self.model.num_mtp_layers
         if self.kernels is Kernels.field:
             return num_losses * self.microbatch.tokens * self.model.vocab_size * (self.size + FULL)
-        return num_losses * (self.stream + self.vocab * self.model.d_model * FULL)
+        lora = self.workload.lora
+        is_frozen = lora is not None and WholePart.embeddings not in lora.trained_whole
+        return num_losses * (self.stream + (0 if is_frozen else self.vocab * self.model.d_model * FULL))
 
     def _chunk(self) -> float:
         """Of ours, the logits that are there at once."""
@@ -204,8 +212,8 @@ class StageMemory:
     def _communication(self, held: HeldParameters, num: int) -> float:
         layout, microbatch, total = self.layout, self.microbatch, 0.0
         if layout.expert > 1:
-            here = microbatch.tokens * self.model.moe.top_k
-            total += (here + microbatch.rows) * self.model.d_model * self.size
+            here = min(microbatch.tokens * self.model.moe.top_k, microbatch.rows_at_once)
+            total += (here + min(microbatch.rows, microbatch.rows_at_once)) * self.model.d_model * self.size
         if layout.pipeline > 1:
             flights = sum(in_flight(layout, self.stage, microbatches=num))
             is_ours = self.kernels is not Kernels.field  # DeepSpeed keeps what came and what goes of every microbatch
@@ -218,7 +226,8 @@ class StageMemory:
 
     def _backward(self, held: HeldParameters, kept: list[Kept]) -> float:
         """Gradients in the backward of a mixture: of its rows, and of the experts' weights. By then the loss's are used."""
-        largest = sorted((tensor.numel for tensor in held.tensors if ".ffn." in tensor.name), reverse=True)[:2]
-        rows = self.microbatch.rows if any(keeps.routed for keeps in kept) else 0
+        largest = sorted((tensor.numel for tensor in held.trained.tensors if ".ffn." in tensor.name), reverse=True)[:2]
+        is_sparse = any(keeps.router for keeps in kept)
+        rows = min(self.microbatch.rows, self.microbatch.rows_at_once) if is_sparse else 0
         channels = self.model.d_model + (0 if self.kernels is Kernels.cpu else 3 * self.model.moe.expert_width)
         return (sum(largest) + rows * channels) * self.size

@@ -6,12 +6,14 @@ does not run a layout, each is counted as Megatron-Core has it: 2 bytes of weigh
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mai1.engine.ds_config import WHOLE_BELOW
+from mai1.optim.config import Method
 from mai1.plan.layout import Layout
 from mai1.plan.memory.activations import Kernels, kernels_of
-from mai1.plan.memory.parameters import HeldParameters, HeldTensor
+from mai1.plan.memory.held import HeldParameters, HeldTensor
 
 FULL = 4
 """Bytes of fp32."""
@@ -38,18 +40,24 @@ class State:
     """Of them, those of the optimizer's largest group."""
 
 
-def state_of(held: HeldParameters, layout: Layout) -> State:
-    """The state of a rank that holds these parameters, with AdamW. Of equal ranks the one with the largest share."""
-    groups = groups_of(held, layout)
+def state_of(held: HeldParameters, layout: Layout, *, method: Method = Method.adamw) -> State:
+    """The state of a rank that holds these parameters. Of equal ranks the one with the largest share."""
+    groups = groups_of(held.trained, layout)
     shares = [_share(group, layout) for group in groups]
     partition, size = sum(shares), layout.format.stored_bytes
-    masters, moments, gradients = FULL * partition, 2 * FULL * partition, _gradients(held, groups, partition, layout)
-    weights = size * _weights(held, groups, partition, layout)
+    masters, gradients = FULL * partition, _gradients(held.trained, groups, partition, layout)
+    moments = FULL * sum(_num_moments(group, method) * share for group, share in zip(groups, shares, strict=True))
+    weights = size * _weights(held, groups, layout)
     host = 0.0
     if layout.offload_optimizer and layout.zero_stage:
         host, gradients = masters + moments + gradients + (size * partition if layout.zero_stage < 3 else 0), 0.0
         masters = moments = 0
-    return State(weights, gradients, masters, moments, host, partition, max(shares))
+    return State(weights, gradients, masters, moments, host, partition, max(shares, default=0))
+
+
+def _num_moments(group: list[HeldTensor], method: Method) -> int:
+    """AdamW's two; Muon, which moves matrices alone, has one."""
+    return 1 if method is Method.muon and group[0].is_decayed else 2
 
 
 def replicas_of(tensor: HeldTensor, layout: Layout) -> int:
@@ -59,11 +67,11 @@ def replicas_of(tensor: HeldTensor, layout: Layout) -> int:
     return layout.expert_replicas if tensor.is_expert and layout.expert > 1 else layout.dense_replicas
 
 
-def groups_of(held: HeldParameters, layout: Layout) -> list[list[HeldTensor]]:
+def groups_of(trained: HeldParameters, layout: Layout) -> list[list[HeldTensor]]:
     """The optimizer's groups, each of which is cut on its own: matrices, vectors and embeddings, experts."""
     is_split = layout.expert > 1 and layout.zero_stage < 3
-    spread = [tensor for tensor in held.tensors if is_split and tensor.is_expert]
-    others = [tensor for tensor in held.tensors if not (is_split and tensor.is_expert)]
+    spread = [tensor for tensor in trained.tensors if is_split and tensor.is_expert]
+    others = [tensor for tensor in trained.tensors if not (is_split and tensor.is_expert)]
     limit = EXPERT_GROUP if layout.pipeline == 1 else math.inf
     groups = [[t for t in others if t.is_decayed], [t for t in others if not t.is_decayed], *_cut(spread, limit)]
     return [group for group in groups if group]
@@ -78,7 +86,7 @@ def _cut(tensors: list[HeldTensor], limit: float) -> list[list[HeldTensor]]:
     return groups
 
 
-def _share(group: list[HeldTensor], layout: Layout) -> int:
+def _share(group: Sequence[HeldTensor], layout: Layout) -> int:
     """Elements of a group that one rank owns, padding included."""
     num_ranks = replicas_of(group[0], layout)
     if layout.zero_stage == 3:
@@ -87,33 +95,26 @@ def _share(group: list[HeldTensor], layout: Layout) -> int:
     return math.ceil(total / (ALIGNMENT * num_ranks)) * ALIGNMENT if layout.zero_stage else total
 
 
-def _weights(held: HeldParameters, groups: list[list[HeldTensor]], partition: int, layout: Layout) -> int:
-    """Elements of weights in their own format."""
+def _weights(held: HeldParameters, groups: list[list[HeldTensor]], layout: Layout) -> int:
+    """Elements of weights in their own format, frozen ones among them."""
     if layout.zero_stage == 0:
         return held.total
     if layout.zero_stage < 3:
-        return sum(_share(group, layout) * replicas_of(group[0], layout) for group in groups)
-    output = _output_of(held)
-    kept = (tensor for tensor in held.tensors if _stays_whole(tensor, output=output))
-    return partition + sum(_share([tensor], layout) * replicas_of(tensor, layout) for tensor in kept)
+        frozen = held.total - held.trained.total
+        return frozen + sum(_share(group, layout) * replicas_of(group[0], layout) for group in groups)
+    kept = (tensor for tensor in held.tensors if stays_whole(tensor, held))
+    return _share(held.tensors, layout) + sum(_share([t], layout) * replicas_of(t, layout) for t in kept)
 
 
-def _stays_whole(tensor: HeldTensor, *, output: str) -> bool:
-    """Whether ZeRO-3 keeps a parameter on every rank besides: small ones, and those used outside of their modules."""
-    return tensor.numel <= WHOLE_BELOW or tensor.name == output or tensor.name.endswith("router.weight")
+def stays_whole(tensor: HeldTensor, held: HeldParameters) -> bool:
+    """Whether ZeRO-3 keeps a parameter on every rank besides: small ones, and those that `mai1.engine.partitions` keeps."""
+    is_used_elsewhere = tensor.name == held.output_name or ".router." in tensor.name
+    return tensor.numel <= WHOLE_BELOW or is_used_elsewhere
 
 
-def _output_of(held: HeldParameters) -> str:
-    """The name of the matrix that makes logits; empty where this stage makes none."""
-    names = {tensor.name for tensor in held.tensors}
-    if "final_norm.weight" not in names:
-        return ""
-    return "unembedding.weight" if "unembedding.weight" in names else "embedding.weight"
-
-
-def _gradients(held: HeldParameters, groups: list[list[HeldTensor]], partition: int, layout: Layout) -> float:
+def _gradients(trained: HeldParameters, groups: list[list[HeldTensor]], partition: int, layout: Layout) -> float:
     if layout.zero_stage >= 2:
         return FULL * partition
     whole = FULL * sum(_share(group, layout) * replicas_of(group[0], layout) for group in groups)
     is_ours = kernels_of(layout) is Kernels.gpu and layout.zero_stage == 1
-    return whole + (layout.format.stored_bytes * held.total if is_ours else 0)  # bf16 ones beside those in fp32
+    return whole + (layout.format.stored_bytes * trained.total if is_ours else 0)  # bf16 ones beside those in fp32

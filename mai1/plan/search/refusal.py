@@ -4,7 +4,8 @@ from dataclasses import fields, replace
 from enum import Enum
 
 from mai1.plan.layout import Layout
-from mai1.plan.search.search import Candidate, Found, nearest_that_fits
+from mai1.plan.search.candidate import Candidate
+from mai1.plan.search.search import Found, nearest_that_fits
 from mai1.plan.search.space import Question, Value, shapes, usable_rows
 from mai1.plan.search.support import obstacles
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from itertools import product
 
+from mai1.model.lora import LoraConfig
 from mai1.model.transformer import ModelConfig
+from mai1.optim.config import Method
 from mai1.plan.hardware import Hardware
 from mai1.plan.layout import Format, Layout, Recompute
 from mai1.plan.search.support import obstacles
@@ -37,6 +39,21 @@ class Question:
     """Sizes that are not to be chosen, by field of the layout."""
     must_run: bool = False
     """Only layouts that this version can run."""
+    method: Method = Method.adamw
+    lora: LoraConfig | None = None
+    max_rows: int = 0
+    """As in `Workload`; so are the two before."""
+
+    def workload(self, sequences_per_step: int) -> Workload:
+        """The step of so many rows."""
+        return Workload(
+            model=self.model,
+            sequence_length=self.sequence_length,
+            sequences_per_step=sequences_per_step,
+            method=self.method,
+            lora=self.lora,
+            max_rows=self.max_rows,
+        )
 
 
 def pinned_values(wanted: dict[str, str]) -> dict[str, Value]:
@@ -102,7 +119,7 @@ def shapes(question: Question) -> Iterator[tuple[Workload, Layout]]:
                     recompute=recompute,
                     offload_optimizer=offload,
                 )
-                if sharded(question, workload, shape):
+                if not question.must_run or sharded(question, workload, shape):
                     yield workload, shape
 
 
@@ -159,7 +176,7 @@ def workload_of(question: Question, *, rows_at_once: int) -> Workload | None:
             return None
     elif rows % rows_at_once:
         return None
-    return Workload(model=question.model, sequence_length=question.sequence_length, sequences_per_step=rows)
+    return question.workload(rows)
 
 
 def usable_rows(question: Question) -> list[int]:
@@ -174,11 +191,20 @@ def usable_rows(question: Question) -> list[int]:
     return [*([max(below)] if below else []), *([min(above)] if above else [])]
 
 
+def with_enough_rows(question: Question) -> Question:
+    """The same; where rows are not given and the usual number is none that any layout divides, with the nearest that is."""
+    if not question.rounds_rows or next(shapes(question), None):
+        return question
+    by_distance = sorted(usable_rows(question), key=lambda rows: abs(rows - question.sequences_per_step))
+    others = (replace(question, sequences_per_step=rows) for rows in by_distance)
+    return next((other for other in others if next(shapes(other), None)), question)
+
+
 def _divisions(question: Question) -> Iterator[tuple[int, int, int]]:
     """Stages, tensor- and sequence-parallel ranks that divide the devices, the model and its rows."""
     model, devices = question.model, question.num_devices
     heads, in_node = model.attention.num_heads, question.hardware.devices_per_node
-    most_stages = 1 if model.tie_embeddings or model.num_mtp_layers else len(model.moe_layers)
+    most_stages = 1 if model.tie_embeddings else len(model.moe_layers)
     stages = [size for size in _divisors(devices) if size <= min(most_stages, MOST_STAGES)]
     slices = [size for size in (1, 2, 4, 8, 16, 32, 64) if size <= in_node]
     for pipeline, tensor, sequence in product(

@@ -56,13 +56,16 @@ def predict(row: Published, fit: Fit) -> StepTime:
         slices=row.slices,
         reduces_fp32=habits.reduces_fp32,
         runs_ahead=habits.runs_ahead,
+        divides_by_hand=True,
     )
     return clock_stage(_counted(row, software.deduplicates), row.hardware, constants=fit.constants, software=software)
 
 
 @cache
 def _counted(row: Published, deduplicates: bool) -> Stage:
-    return busiest_stage(row.workload, row.layout, imbalance=1.0, software=Software(deduplicates=deduplicates))
+    return busiest_stage(
+        row.workload, row.layout, imbalance=1.0, software=Software(deduplicates=deduplicates, divides_by_hand=True)
+    )
 
 
 def error_of(row: Published, fit: Fit) -> float:

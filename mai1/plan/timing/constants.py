@@ -64,7 +64,11 @@ class Software:
     """Gradients travel in fp32, twice the bytes."""
     runs_ahead: bool = False
     """The host never waits for counts of rows: kernels are replayed from a graph, or every expert has as many rows."""
+    overlaps_shared: bool = False
+    """Shared experts work while rows travel to the others."""
+    divides_by_hand: bool = False
+    """Where further tokens are predicted, layers are divided by hand until all stages have as much, as published runs do."""
 
 
-OURS = Software(traffic=Stack.engine)
+OURS = Software(traffic=Stack.engine, overlaps_shared=True)
 """This project's. Its factor has not been measured on GPUs; NeMo AutoModel's, as near as any published, is 0.96."""

@@ -107,12 +107,17 @@ def swiglu_products(part: Slice, width: int) -> list[Product]:
 def expert_products(part: Slice) -> list[Product]:
     """The routed experts that a rank holds; each has R rows of all ranks that share them."""
     moe, width = part.model.moe, part.model.d_model
-    rows_R = part.tokens * moe.top_k * part.expert / moe.num_experts * part.imbalance
-    held = moe.num_experts / part.expert
+    rows_R, held = rows_of_expert(part), moe.num_experts / part.expert
     return [
         Product(rows_R, width, 2 * moe.expert_width, held),
         Product(rows_R, moe.expert_width, width, held),
     ]
+
+
+def rows_of_expert(part: Slice) -> float:
+    """Routed rows of one expert, of all ranks that share it."""
+    moe = part.model.moe
+    return part.tokens * moe.top_k * part.expert / moe.num_experts * part.imbalance
 
 
 def head_products(part: Slice) -> list[Product]:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-from mai1.model.flops import training_flops_per_token
+from mai1.plan.flops import flops_per_token
 from mai1.plan.hardware import Hardware
 from mai1.plan.layout import Format, Layout, Recompute
 from mai1.plan.timing.constants import FITTED, OURS, Constants, Software
@@ -68,8 +68,7 @@ class StepTime:
 
     def mfu(self, workload: Workload, *, peak_flops: float) -> float:
         """Model FLOPs, by the convention of `mai1.model.flops`, as a share of a device's peak."""
-        flops = training_flops_per_token(workload.model, context=workload.sequence_length)
-        return flops * self.tokens_per_second_per_device / peak_flops
+        return flops_per_token(workload) * self.tokens_per_second_per_device / peak_flops
 
 
 def step_time(
@@ -119,13 +118,17 @@ class Clock:
         """The whole step."""
         stage, layout = self.stage, self.stage.layout
         blocks, ends = self._seconds_of(stage.blocks), self._seconds_of(stage.ends, format=self._plain_format)
-        times = 3 * stage.num_microbatches
+        adapters = self._seconds_of(stage.adapters, format=self._plain_format)
+        of_blocks, of_ends = (2 if is_frozen else 3 for is_frozen in stage.frozen)  # forwards' worth of each matrix
         seconds = {
-            name: times * (getattr(blocks, name) + getattr(ends, name))
-            for name in ("dense", "attention", "experts", "memory")
+            "dense": of_blocks * blocks.dense + of_ends * ends.dense + 3 * adapters.dense,
+            "attention": 3 * blocks.attention,
+            "experts": of_blocks * blocks.experts + 3 * adapters.experts,
+            "memory": 3 * (blocks.memory + ends.memory),
         }
-        again = {Recompute.none: 0.0, Recompute.selective: blocks.memory, Recompute.full: blocks.total}
-        seconds["recompute"] = again[layout.recompute] * stage.num_microbatches
+        again = {Recompute.none: 0.0, Recompute.selective: blocks.memory, Recompute.full: blocks.total + adapters.total}
+        seconds["recompute"] = again[layout.recompute] + self._seconds_of(stage.again).total
+        seconds = {name: stage.num_microbatches * value for name, value in seconds.items()}
         computing = sum(seconds.values())
         seconds["launches"] = self._launches()
         waits = self._waits(computing)
@@ -189,6 +192,8 @@ class Clock:
             seconds = self._transfer(transfer)
             if transfer.overlaps_with == "other rows":
                 seconds *= 1 - self.constants.hidden_experts
+            if transfer.overlaps_with == "shared experts" and self.software.overlaps_shared:
+                seconds -= self._behind_shared(seconds)
             kind = WAITS[transfer.group]
             if kind == "state" and transfer.what.startswith("gradients") and self.software.reduces_fp32:
                 seconds *= 2
@@ -197,6 +202,14 @@ class Clock:
         window = computing if layout.zero_stage == 3 else computing / self.stage.num_microbatches
         waits["state"] -= min(hideable, self.constants.hidden_state * window)
         return waits
+
+    def _behind_shared(self, seconds: float) -> float:
+        """Of the rows' way to experts, and of their gradients' way back, what the shared experts' work hides."""
+        num, forwards = self.stage.num_microbatches, 2 if self.stage.layout.recompute is Recompute.full else 1
+        one_way = seconds / (num * (forwards + 1))
+        window = self.constants.hidden_state * self._seconds_of(self.stage.shared).total
+        backward = (1 if self.stage.frozen[0] else 2) * window
+        return num * (forwards * min(one_way, window) + min(one_way, backward))
 
     def _transfer(self, transfer: Transfer) -> float:
         """On the slower of the links that it takes, and its calls."""
@@ -222,7 +235,8 @@ class Clock:
         return between, inside
 
     def _update(self) -> float:
-        """The optimizer's own time: its state through memory, or over the host's link."""
+        """The optimizer's own time: its state through memory or over the host's link, and Muon's products."""
+        products = self.stage.update_flops / (self._peak(self._plain_format) * self.constants.matmul)
         if self.stage.layout.offload_optimizer:
-            return self.stage.num_updated * HOST_BYTES / self.hardware.host_bytes_per_s
-        return self.stage.num_updated * STATE_BYTES / self.hardware.memory_bytes_per_s
+            return products + self.stage.num_updated * HOST_BYTES / self.hardware.host_bytes_per_s
+        return products + self.stage.num_updated * STATE_BYTES / self.hardware.memory_bytes_per_s

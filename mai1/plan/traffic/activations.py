@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mai1.model.attention import AttentionConfig, AttentionKind
 from mai1.plan.layout import Layout, Recompute
+from mai1.plan.memory.trips import rows_at_once
 from mai1.plan.traffic.transfer import Operation, Transfer
 from mai1.plan.workload import Workload
 
@@ -45,7 +46,9 @@ class Share:
 def activation_traffic(share: Share, *, imbalance: float) -> Iterator[Transfer]:
     """All of them; `imbalance` is how many times the mean the fullest rank of an expert group gets of rows."""
     if share.layout.expert > 1 and share.num_moe_layers:
-        yield from expert_traffic(share, rows=share.tokens * share.workload.model.moe.top_k * imbalance)
+        _, num_trips = rows_at_once(share.workload, share.layout, imbalance=imbalance)
+        rows = share.tokens * share.workload.model.moe.top_k * imbalance
+        yield from expert_traffic(share, rows=rows, num_trips=num_trips)
     if share.layout.sequence > 1:
         yield from sequence_traffic(share)
     if share.layout.tensor > 1:
@@ -54,11 +57,12 @@ def activation_traffic(share: Share, *, imbalance: float) -> Iterator[Transfer]:
         yield from pipeline_traffic(share)
 
 
-def expert_traffic(share: Share, *, rows: float) -> Iterator[Transfer]:
+def expert_traffic(share: Share, *, rows: float, num_trips: int = 1) -> Iterator[Transfer]:
     """Counts, then rows there and back, in the forward and the backward (`mai1.model.moe.dispatch`).
 
     `rows` are those of one microbatch and layer that a rank sends out and gets back; with imbalance, those that the fullest
-    rank receives and answers, which are as many bytes in the other direction.
+    rank receives and answers, which are as many bytes in the other direction. Several trips are made again for their
+    backward, and nothing is computed meanwhile.
     """
     moe, layout = share.workload.model.moe, share.layout
     group = {"group": "expert", "group_size": layout.expert, "span": 1}
@@ -71,13 +75,21 @@ def expert_traffic(share: Share, *, rows: float) -> Iterator[Transfer]:
         calls=times * share.forwards,
         **group,
     )
-    shared = "shared experts" if moe.num_shared_experts else ""
+    shared = "shared experts" if moe.num_shared_experts and num_trips == 1 else ""
     overlap = "other rows" if layout.overlaps_experts else shared
-    one_way = {"operation": Operation.all_to_all, "calls": times * (share.forwards + 1)}
-    one_way["payload_bytes"] = rows * share.row_bytes * one_way["calls"]
-    yield Transfer(what="rows to experts", overlaps_with=overlap, **one_way, **group)
     back = "other rows" if layout.overlaps_experts else ""
-    yield Transfer(what="rows back from experts", overlaps_with=back, **one_way, **group)
+    for what, journeys, meanwhile in (
+        ("rows to experts", share.forwards + 1 + (num_trips > 1), overlap),
+        ("rows back from experts", share.forwards + 1, back),  # what is made again ends at the experts
+    ):
+        yield Transfer(
+            what=what,
+            operation=Operation.all_to_all,
+            payload_bytes=rows * share.row_bytes * times * journeys,
+            calls=times * journeys * num_trips,
+            overlaps_with=meanwhile,
+            **group,
+        )
 
 
 def sequence_traffic(share: Share) -> Iterator[Transfer]:

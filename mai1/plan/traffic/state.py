@@ -9,18 +9,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
-from mai1.engine.ds_config import WHOLE_BELOW
 from mai1.plan.layout import Format, Layout
-from mai1.plan.memory.parameters import HeldTensor
+from mai1.plan.memory.held import HeldParameters, HeldTensor
+from mai1.plan.memory.state import ALIGNMENT, groups_of, stays_whole
 from mai1.plan.traffic.transfer import Operation, Transfer
 
 BUCKET = 500_000_000
 """Elements that DeepSpeed reduces in one call (`reduce_bucket_size`)."""
-EXPERT_GROUP = 178_956_971
-"""Elements of experts above which DeepSpeed begins another optimizer group (`max_group_size`)."""
-ALIGNMENT = 2
-"""Elements to a multiple of which every rank's part of a flat group is padded (`nccl_start_alignment_factor`)."""
 FLOAT, DOUBLE = 4, 8
 """Bytes of a number."""
 REUSE_DISTANCE = 1_000_000_000
@@ -43,7 +40,7 @@ class Replicas:
     group: str
     size: int
     span: int
-    tensors: tuple[HeldTensor, ...]
+    held: HeldParameters
 
     def transfer(self, what: str, operation: Operation, elements: int, *, calls: int, **more: object) -> Transfer:
         return Transfer(
@@ -58,39 +55,44 @@ class Replicas:
         )
 
 
-def replicas_of(tensors: tuple[HeldTensor, ...], layout: Layout) -> list[Replicas]:
-    """The parameters that all ranks of a stage share, and where these are spread over ranks, the experts."""
-    is_apart = layout.expert > 1 or layout.tensor > 1
-    dense = tuple(t for t in tensors if not (is_apart and t.is_expert))
-    experts = tuple(t for t in tensors if is_apart and t.is_expert)
+def replicas_of(held: HeldParameters, layout: Layout) -> list[Replicas]:
+    """Experts apart from the rest where ranks share them; what nobody holds is left out."""
+    dense, experts = _apart(held, layout.expert > 1)
     found = [
         Replicas("data", layout.dense_replicas, layout.tensor, dense),
         Replicas("expert_data", layout.expert_replicas, layout.expert, experts),
     ]
-    return [replicas for replicas in found if replicas.tensors]
+    return [replicas for replicas in found if replicas.held.tensors]
 
 
-def state_traffic(
-    tensors: tuple[HeldTensor, ...], layout: Layout, *, num_microbatches: int, stack: Stack
-) -> Iterator[Transfer]:
-    """Gradients and weights of one optimizer step; `tensors` are those of this rank's stage, in the model's order."""
-    by_replicas = replicas_of(tensors, layout)
-    for replicas in (replicas for replicas in by_replicas if replicas.size > 1):
-        if layout.zero_stage == 3:
-            yield from _sharded(replicas, tensors, layout, num_microbatches=num_microbatches)
-        else:
-            yield from _sliced(replicas, layout, num_microbatches=num_microbatches, stack=stack)
+@lru_cache(maxsize=4096)
+def _apart(held: HeldParameters, is_apart: bool) -> tuple[HeldParameters, HeldParameters]:
+    dense = tuple(t for t in held.tensors if not (is_apart and t.is_expert))
+    experts = tuple(t for t in held.tensors if is_apart and t.is_expert)
+    return HeldParameters(dense), HeldParameters(experts)
+
+
+def state_traffic(held: HeldParameters, layout: Layout, *, num_microbatches: int, stack: Stack) -> Iterator[Transfer]:
+    """Gradients and weights of one optimizer step; `held` is what every rank of this stage holds."""
+    trained = replicas_of(held.trained, layout)
     if layout.zero_stage == 3:
-        yield from _norm_of_shards(by_replicas, layout)
-    elif layout.pipeline > 1 and layout.format is not Format.fp32:
-        yield from _norm_of_stages(by_replicas, layout)
+        for replicas in replicas_of(held, layout):
+            if replicas.size > 1:
+                yield from _sharded(replicas, held, layout, num_microbatches=num_microbatches)
+        yield from _norm_of_shards(trained, layout)
+        return
+    for replicas in trained:
+        if replicas.size > 1:
+            yield from _sliced(replicas, layout, num_microbatches=num_microbatches, stack=stack)
+    if layout.pipeline > 1 and layout.format is not Format.fp32:
+        yield from _norm_of_stages(trained, layout)
     else:
-        yield from _norm_of_slices(by_replicas, layout)
+        yield from _norm_of_slices(trained, layout)
 
 
 def _sliced(replicas: Replicas, layout: Layout, *, num_microbatches: int, stack: Stack) -> Iterator[Transfer]:
     """ZeRO 0, 1 and 2: weights are whole, and after the update each rank's part of them goes to all."""
-    width, numel = layout.format.stored_bytes, sum(tensor.numel for tensor in replicas.tensors)
+    width, numel = layout.format.stored_bytes, replicas.held.total
     is_ours = stack is Stack.engine
     times = num_microbatches if is_ours and layout.zero_stage == 2 else 1
     is_whole = is_ours or layout.zero_stage == 0
@@ -112,58 +114,76 @@ def _sliced(replicas: Replicas, layout: Layout, *, num_microbatches: int, stack:
 
 def flat_groups(replicas: Replicas, layout: Layout) -> list[int]:
     """Elements of each flat group that ZeRO 1 and 2 cut into ranks' parts, padding left out."""
-    if replicas.group == "data":
-        by_decay = [[t.numel for t in replicas.tensors if t.is_decayed is wanted] for wanted in (True, False)]
-        return [sum(numels) for numels in by_decay if numels]
-    limit, sizes = math.inf if layout.pipeline > 1 else EXPERT_GROUP, [0]
-    for tensor in replicas.tensors:
-        if sizes[-1] + tensor.numel > limit:
-            sizes.append(0)
-        sizes[-1] += tensor.numel
-    return [size for size in sizes if size]
+    return _sizes(replicas.held, replicas.group == "expert_data", layout.pipeline > 1)
 
 
-def _sharded(
-    replicas: Replicas, tensors: tuple[HeldTensor, ...], layout: Layout, *, num_microbatches: int
-) -> Iterator[Transfer]:
+@lru_cache(maxsize=4096)
+def _sizes(held: HeldParameters, is_apart: bool, has_stages: bool) -> list[int]:
+    as_layout = Layout(num_devices=4, expert=2 if is_apart else 1, pipeline=2 if has_stages else 1)
+    return [sum(tensor.numel for tensor in group) for group in groups_of(held, as_layout)]
+
+
+def _sharded(replicas: Replicas, held: HeldParameters, layout: Layout, *, num_microbatches: int) -> Iterator[Transfer]:
     """ZeRO-3: each microbatch gathers weights for the forward and the backward and scatters gradients."""
-    width = layout.format.stored_bytes
-    padded = {t: math.ceil(t.numel / replicas.size) * replicas.size for t in replicas.tensors}
-    output = output_of(tensors)
-    kept = [t for t in replicas.tensors if stays_whole(t, output=output)]
-    uses = {t: 1 if is_near else 2 for t, is_near in reused(tensors).items()}
-    fetched = [t for t in replicas.tensors if not stays_whole(t, output=output)]
-    num_mixtures = sum(tensor.is_expert for tensor in tensors) // 2
-    # a bucket ends where the backward comes to tensors that other ranks share
-    is_apart = len(replicas.tensors) < len(tensors)
-    turns = num_mixtures + (replicas.group == "data") if is_apart else 1
-    yield replicas.transfer(
-        "gradients",
-        Operation.reduce_scatter,
-        num_microbatches * sum(padded.values()) * width,
-        calls=num_microbatches * max(turns, math.ceil(sum(padded.values()) / BUCKET)),
-        overlaps_with="backward",
-    )
+    width, sizes = layout.format.stored_bytes, _shards_of(replicas, held)
+    if sizes.trained:
+        # a bucket ends where the backward comes to tensors that other ranks share
+        is_apart = len(replicas.held.tensors) < len(held.tensors)
+        turns = sizes.num_mixtures + (replicas.group == "data" and sizes.ends_are_trained) if is_apart else 1
+        yield replicas.transfer(
+            "gradients",
+            Operation.reduce_scatter,
+            num_microbatches * sizes.trained * width,
+            calls=num_microbatches * max(turns, math.ceil(sizes.trained / BUCKET)),
+            overlaps_with="backward",
+        )
     yield replicas.transfer(
         "weights",
         Operation.all_gather,
-        num_microbatches * sum(uses[t] * padded[t] for t in fetched) * width,
-        calls=num_microbatches * sum(uses[t] for t in fetched),
+        num_microbatches * sizes.fetched * width,
+        calls=num_microbatches * sizes.num_fetches,
         overlaps_with="forward and backward",
     )
-    if kept:
-        total = sum(padded[t] for t in kept) * width
-        yield replicas.transfer("weights kept whole", Operation.all_gather, total, calls=len(kept))
+    if sizes.num_kept:
+        yield replicas.transfer("weights kept whole", Operation.all_gather, sizes.kept * width, calls=sizes.num_kept)
 
 
-def stays_whole(tensor: HeldTensor, *, output: str) -> bool:
-    """Whether ZeRO-3 gathers it once a step: what is small, and what `mai1.engine.partitions` keeps besides."""
-    return tensor.numel <= WHOLE_BELOW or tensor.name == output or tensor.name.endswith("router.weight")
+@dataclass(frozen=True, slots=True)
+class Shards:
+    """Elements that the ranks of some parameters share under ZeRO-3, padded."""
+
+    trained: int
+    fetched: int
+    """In a microbatch, as often as they are."""
+    num_fetches: int
+    kept: int
+    """Whole on every rank between steps."""
+    num_kept: int
+    num_mixtures: int
+    """Layers with experts that are trained."""
+    ends_are_trained: bool
+    """Whether the backward has gradients before it comes to the last mixture."""
 
 
-def output_of(tensors: tuple[HeldTensor, ...]) -> str:
-    """The name of the matrix that makes logits."""
-    return "unembedding.weight" if any(t.name == "unembedding.weight" for t in tensors) else "embedding.weight"
+def _shards_of(replicas: Replicas, held: HeldParameters) -> Shards:
+    return _counted_shards(replicas.held, replicas.size, held)
+
+
+@lru_cache(maxsize=4096)
+def _counted_shards(shared: HeldParameters, size: int, held: HeldParameters) -> Shards:
+    padded = {t: math.ceil(t.numel / size) * size for t in shared.tensors}
+    kept = [t for t in shared.tensors if stays_whole(t, held)]
+    uses = {t: 1 if is_near else 2 for t, is_near in reused(held.tensors).items()}
+    fetched = [t for t in shared.tensors if not stays_whole(t, held)]
+    return Shards(
+        trained=sum(padded[t] for t in shared.tensors if t.is_trained),
+        fetched=sum(uses[t] * padded[t] for t in fetched),
+        num_fetches=sum(uses[t] for t in fetched),
+        kept=sum(padded[t] for t in kept),
+        num_kept=len(kept),
+        ends_are_trained=any(t.name in ("final_norm.weight", held.output_name) for t in held.trained.tensors),
+        num_mixtures=len({t.name.partition(".experts.")[0] for t in held.trained.tensors if t.is_expert}),
+    )
 
 
 def reused(tensors: tuple[HeldTensor, ...]) -> dict[HeldTensor, bool]:
@@ -195,7 +215,7 @@ def _norm_of_stages(by_replicas: list[Replicas], layout: Layout) -> Iterator[Tra
 def _norm_of_shards(by_replicas: list[Replicas], layout: Layout) -> Iterator[Transfer]:
     """ZeRO-3: a sum a flat group over its ranks, and experts' over those that share a copy of them."""
     for replicas in by_replicas:
-        groups = len({tensor.is_decayed for tensor in replicas.tensors})
+        groups = len({tensor.is_decayed for tensor in replicas.held.tensors})
         yield from _norm(layout, replicas.group, groups * DOUBLE, groups)
         if replicas.group == "expert_data":
             yield from _norm(layout, "expert", groups * DOUBLE, groups)

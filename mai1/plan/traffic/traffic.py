@@ -6,10 +6,12 @@ for what the engine has not (tensor parallelism, interleaved stages), the field'
 
 from collections.abc import Iterator
 
+from mai1.optim.config import Method
 from mai1.plan.layout import Layout
 from mai1.plan.memory.division import pieces_of
 from mai1.plan.memory.parameters import parameters_of
 from mai1.plan.traffic.activations import Share, activation_traffic
+from mai1.plan.traffic.muon import muon_traffic
 from mai1.plan.traffic.state import Stack, state_traffic
 from mai1.plan.traffic.transfer import Operation, Transfer
 from mai1.plan.workload import Workload
@@ -39,9 +41,10 @@ def traffic_of(
         ]
         return max(stages, key=lambda transfers: sum(transfer.bytes_sent for transfer in transfers))
     share = share_of(workload, layout, stage)
-    tensors = parameters_of(workload.model, layout, stage).tensors
-    state = state_traffic(tensors, layout, num_microbatches=share.num_microbatches, stack=stack)
-    return [*state, *activation_traffic(share, imbalance=imbalance), *sums_of_step(workload, layout)]
+    held = parameters_of(workload, layout, stage)
+    state = state_traffic(held, layout, num_microbatches=share.num_microbatches, stack=stack)
+    updates = muon_traffic(held, layout) if workload.method is Method.muon else ()
+    return [*state, *updates, *activation_traffic(share, imbalance=imbalance), *sums_of_step(workload, layout)]
 
 
 def microbatches_of(workload: Workload, layout: Layout) -> int:
