@@ -105,4 +105,6 @@ def _visible(mark: re.Match) -> str:
 
 
 if __name__ == "__main__":
-    print(build(Path(sys.argv[1] if len(sys.argv) > 1 else "build/docs")) / "index.html")
+    made = build(Path(sys.argv[1] if len(sys.argv) > 1 else "build/docs"))
+    print(made / "index.html")
+    print(f"browsers search pages that are served: python -m http.server --bind 127.0.0.1 --directory {made}")

@@ -96,11 +96,14 @@ class JudgementFile:
         self.judgements = self._read()
 
     def add(self, judgement: Judgement) -> None:
-        """Append and wait until it is on disk."""
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(judgement), ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """Append and wait until it is on disk. OSError, which names the file, where there is no room."""
+        try:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(judgement), ensure_ascii=False) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
         self.judgements.append(judgement)
 
     def _read(self) -> list[Judgement]:

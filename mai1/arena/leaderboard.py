@@ -156,7 +156,9 @@ def _pairs(ratings: list[Rating], judgements: Sequence[Judgement]) -> Markup:
         for own in names
     ]
     note = caption("Points of the row's model against the column's, a tie being half a point.")
-    return section("pairs", "Against each other", note, table(["", *names], rows))
+    return section(
+        "pairs", "Against each other", note, table(["", *(shortened(name, MAX_NAME) for name in names)], rows)
+    )
 
 
 def _bias(bias: PositionBias, judges: dict[str, int]) -> Markup:

@@ -5,7 +5,7 @@ from typing import Any
 
 from mai1.report.charts import MARGIN_RIGHT, Frame, axes
 from mai1.report.layers import layer_order
-from mai1.report.markup import Markup, absent, caption, details, element, section, table
+from mai1.report.markup import Markup, absent, caption, details, element, section, shortened, table
 from mai1.report.records import RunRecords, mapping, number
 from mai1.report.scales import Scale, compact, fixed, grouped, whole_ticks
 
@@ -126,12 +126,16 @@ def _timeline(histories: list[AlarmHistory], first: float, last: float, *, width
     frame = Frame(width=width, height=height, x=x, y=y, x_ticks=whole_ticks(first, last, target=8), y_ticks=[])
     rows = (_timeline_row(history, row * ROW_HEIGHT, x) for row, history in enumerate(shown))
     drawing = element("svg", axes(frame, "step"), *rows, viewBox=f"0 0 {width} {height}", class_="bars", role="img")
+    drawing = element("div", drawing, class_="scroll")
     more = caption(f"And {len(histories) - MAX_ROWS} more in the table.") if len(histories) > MAX_ROWS else ""
     return element("div", drawing, more)
 
 
 def _timeline_row(history: AlarmHistory, top: int, x: Scale) -> Markup:
-    name, place = f"{history.name} · layer {history.layer}"[:30], {"x": NAME_WIDTH - 8, "y": top + ROW_HEIGHT / 2}
+    name, place = (
+        shortened(f"{history.name} · layer {history.layer}", 28),
+        {"x": NAME_WIDTH - 8, "y": top + ROW_HEIGHT / 2},
+    )
     parts = [element("text", name, **place, dy="0.32em", text_anchor="end")]
     for span in history.spans:
         start, end = float(x(span.first)), float(x(span.last))

@@ -10,6 +10,7 @@ from mai1.report.scales import (
     Scale,
     Thinned,
     compact,
+    highest_shown,
     linear_ticks,
     logarithmic_ticks,
     padded_range,
@@ -63,14 +64,16 @@ def line_chart(
         return Markup("")
     thinned = [thin(line.x, line.y) for line in lines]
     levels = levels or {}
+    top = None if logarithmic else highest_shown(np.concatenate([line.high for line in thinned]))
     logarithmic = logarithmic and min(float(line.low.min()) for line in thinned) > 0
-    frame = _frame(thinned, list(levels.values()), logarithmic=logarithmic, width=width, height=height)
+    frame = _frame(thinned, list(levels.values()), top=top, logarithmic=logarithmic, width=width, height=height)
     drawn = [_line(line, points, frame) for line, points in zip(lines, thinned, strict=True)]
     drawing = element(
         "svg",
         axes(frame, x_label),
         *(_level(name, value, frame) for name, value in levels.items()),
         *drawn,
+        *([] if top is None else [_beyond(lines, top, frame)]),
         element("line", class_="cross", y1=MARGIN_TOP, y2=height - MARGIN_BOTTOM),
         viewBox=f"0 0 {width} {height}",
         class_="lines",
@@ -94,11 +97,12 @@ def sparkline(values: np.ndarray, *, width: int = 120, height: int = 22) -> Mark
     return element("svg", path, viewBox=f"0 0 {width} {height}", class_="spark", aria_hidden="true")
 
 
-def axes(frame: Frame, x_label: str) -> Markup:
-    """Grid lines, tick labels and the name of the x axis."""
+def axes(frame: Frame, x_label: str, *, y_label: str = "", y_names: list[str] | None = None) -> Markup:
+    """Grid lines, tick labels and the names of the axes, that of y upright; `y_names` stand for whole numbers from 0 on."""
     bottom, left, right = frame.height - MARGIN_BOTTOM, frame.x.start, frame.x.end
     parts: list[Markup] = []
     y_labels = [compact(tick) for tick in frame.y_ticks] if frame.y.logarithmic else tick_labels(frame.y_ticks)
+    y_labels = [y_names[int(tick)] for tick in frame.y_ticks] if y_names else y_labels
     for value, label in zip(frame.y_ticks, y_labels, strict=True):
         y = _px(frame.y(value))
         parts.append(element("line", x1=left, x2=right, y1=y, y2=y, class_="grid"))
@@ -110,6 +114,10 @@ def axes(frame: Frame, x_label: str) -> Markup:
         anchor = "end" if float(x) > right - 8 else "middle"
         parts.append(element("text", label, x=x, y=bottom + 15, text_anchor=anchor))
     parts.append(element("text", x_label, x=(left + right) / 2, y=frame.height - 4, text_anchor="middle"))
+    if y_label:
+        middle = (frame.y.start + frame.y.end) / 2
+        place = {"x": 10, "y": f"{middle:.1f}", "transform": f"rotate(-90 10 {middle:.1f})", "text_anchor": "middle"}
+        parts.append(element("text", y_label, **place))
     return element("g", *parts, class_="axes")
 
 
@@ -118,10 +126,12 @@ def polyline(x: np.ndarray, y: np.ndarray) -> str:
     return "M" + "L".join(f"{_px(a)} {_px(b)}" for a, b in zip(x, y, strict=True))
 
 
-def _frame(lines: list[Thinned], levels: list[float], *, logarithmic: bool, width: int, height: int) -> Frame:
+def _frame(
+    lines: list[Thinned], levels: list[float], *, top: float | None, logarithmic: bool, width: int, height: int
+) -> Frame:
     lows = [float(line.low.min()) for line in lines] + levels
     highs = [float(line.high.max()) for line in lines] + levels
-    low, high = padded_range(min(lows), max(highs), logarithmic=logarithmic)
+    low, high = padded_range(min(lows), max(highs) if top is None else top, logarithmic=logarithmic)
     if not logarithmic and min(lows) >= 0:
         low = max(low, 0.0)
     x_low, x_high = min(float(line.x.min()) for line in lines), max(float(line.x.max()) for line in lines)
@@ -161,6 +171,14 @@ def _level(name: str, value: float, frame: Frame) -> Markup:
     line = element("line", x1=MARGIN_LEFT, x2=right, y1=_px(y), y2=_px(y), class_="level")
     label = element("text", f"{name} {value:.3f}", x=right, y=_px(y - 5), text_anchor="end", class_="level-name")
     return element("g", line, label)
+
+
+def _beyond(lines: list[Line], top: float, frame: Frame) -> Markup:
+    """A few points lie above the drawing: how many, and how high."""
+    above = np.concatenate([line.y[np.isfinite(line.y) & (line.y > top)] for line in lines])
+    text = f"↑ {len(above)} {'point' if len(above) == 1 else 'points'} above, up to {compact(float(above.max()))}"
+    place = {"x": frame.x.start + 6, "y": MARGIN_TOP + 10, "class_": "level-name"}
+    return element("text", text, **place)
 
 
 def _legend(lines: list[Line]) -> Markup:

@@ -35,7 +35,9 @@ def funnel_chart(rows: list[FunnelRow], *, panels: list[str], width: int = 900) 
         for at, row in enumerate(rows):
             parts += _funnel_bar(row, number, panel, start=start, middle=_middle(at), scale=scale)
     height = (len(rows) + 1) * ROW_HEIGHT
-    return element("svg", *parts, viewBox=f"0 0 {width} {height}", class_="bars", role="img", aria_label="funnel")
+    view = f"0 0 {width} {height}"
+    drawing = element("svg", *parts, viewBox=view, class_="bars", role="img", aria_label="funnel")
+    return element("div", drawing, class_="scroll")
 
 
 def _middle(row: int) -> float:
@@ -86,7 +88,7 @@ def histogram(
         ]
         base += np.array(sizes, dtype=np.float64)
     parts += [_mark(frame, name, value) for name, value in marks.items() if edges[0] <= value <= edges[-1]]
-    return element("svg", *parts, viewBox=f"0 0 {width} {height}", class_="bars", role="img", aria_label=x_label)
+    return element("svg", *parts, viewBox=f"0 0 {width} {height}", class_="histogram", role="img", aria_label=x_label)
 
 
 def _column(frame: Frame, sides: list[float], base: float, size: float, words: str, shade: str) -> Markup:

@@ -12,19 +12,6 @@ LARGE_SHARE = 0.2
 
 MIN_LANGUAGE_DOCUMENTS = 10
 MAX_NOTES = 8
-LINKS = {
-    "funnel": "funnel",
-    "samples": "dropped and kept",
-    "sources": "sources",
-    "languages": "languages and lengths",
-    "scores": "scores",
-    "copies": "copies",
-    "contamination": "contamination",
-    "changes": "changes",
-    "unreadable": "unreadable input",
-    "instruct": "instruction data",
-    "making": "how it was made",
-}
 
 
 def overview(records: CorpusRecords) -> Markup:
@@ -37,7 +24,6 @@ def overview(records: CorpusRecords) -> Markup:
         element("p", _subtitle(records), class_="subtitle"),
         element("dl", *_tiles(records, figures), class_="tiles"),
         *(element("p", note, class_="note") for note in notes),
-        element("nav", *(element("a", name, href=f"#{target}") for target, name in LINKS.items())),
     )
 
 

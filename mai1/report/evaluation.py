@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 
 from mai1.report.charts import Line, line_chart
-from mai1.report.markup import Markup, absent, caption, details, element, figure, join, passage, section, table
+from mai1.report.intervals import Interval, interval_chart
+from mai1.report.markup import Markup, absent, caption, details, element, figure, join, passage, section, table, tile
 from mai1.report.page import drawn, page, write_page
 from mai1.report.records import mapping, number, read_object
-from mai1.report.scales import fixed, grouped
+from mai1.report.scales import compact, fixed, grouped
 
 TITLE = "Evaluation"
-MAX_SAMPLES, MAX_TASKS = 12, 60
+MAX_SAMPLES, MAX_TASKS, MAX_TILES = 12, 60, 8
 PARTS = ("clean", "dirty", "short")
 HEADERS = ["task", "metric", "score", "± 95%", "chance", "z", *PARTS, "items"]
 
@@ -21,10 +22,27 @@ def write_evaluation_page(path: Path) -> Path:
     """Write STEP.html beside STEP.json and return its path."""
     notes: list[str] = []
     record = read_object(path, notes=notes)
-    title = f"{Path(str(record.get('checkpoint', ''))).name or path.stem} · evaluation"
+    checkpoint = Path(str(record.get("checkpoint", "")))
+    names = (
+        [checkpoint.parents[1].name, checkpoint.name] if checkpoint.parent.name == "checkpoints" else [checkpoint.name]
+    )
+    title = f"{', '.join(name for name in names if name) or path.stem} · evaluation"
     parts = [element("p", note, class_="note") for note in notes]
-    document = page(title, element("h1", title), *parts, drawn(TITLE, lambda: one_evaluation(record)))
+    heading = element("header", element("h1", title), *parts, drawn("Main scores", lambda: _tiles(record)))
+    document = page(title, heading, drawn(TITLE, lambda: one_evaluation(record)))
     return write_page(path.with_suffix(".html"), document)
+
+
+def _tiles(record: dict[str, Any]) -> Markup:
+    """The main score of the first tasks, with its margin and what guessing gives."""
+    shown = []
+    for name, task in list(mapping(record.get("tasks")).items())[:MAX_TILES]:
+        metric = str(mapping(task).get("main_metric"))
+        score = mapping(mapping(mapping(mapping(task).get("scores")).get("all")).get(metric))
+        value, margin, chance = (number(score.get(key)) for key in ("value", "margin_95", "chance"))
+        around = f"{metric} ± {fixed(margin)}" if margin is not None else metric
+        shown.append(tile(name, fixed(value), around, *([f"chance {fixed(chance)}"] if chance is not None else [])))
+    return element("dl", *shown, class_="tiles") if shown else Markup("")
 
 
 def evaluations(run_directory: Path) -> Markup:
@@ -47,7 +65,7 @@ def one_evaluation(record: dict[str, Any]) -> Markup:
     facts = {key: value for key, value in record.items() if key not in ("tasks", "heldout", "answers")}
     return join(
         [
-            section("scores", "Scores", caption(NOTE), _table(record)),
+            section("scores", "Scores", caption(NOTE), _chart(record), _table(record)),
             section("samples", "Items and answers", *samples),
             section("setup", "Setup", _facts(facts), *(_setup(name, mapping(task)) for name, task in tasks.items())),
         ]
@@ -55,13 +73,14 @@ def one_evaluation(record: dict[str, Any]) -> Markup:
 
 
 NOTE = (
-    "± is 1.96 standard errors: 95% of such intervals hold the true value. z counts standard errors above chance. Dirty items "
-    "stand in the text that was looked at, clean ones do not, short ones are too short to tell."
+    "Line and ± are 1.96 standard errors: 95% of such intervals hold the true value. The upright mark is what guessing gives; z "
+    "counts standard errors above it. Dirty items stand in the text that was looked at, clean ones do not, short ones are too "
+    "short to tell."
 )
 
 
 def _table(record: dict[str, Any]) -> Markup:
-    rows = []
+    rows: list[list[str]] = []
     for name, task in list(mapping(record.get("tasks")).items())[:MAX_TASKS]:
         scores = mapping(mapping(task).get("scores"))
         for metric, value in mapping(scores.get("all")).items():
@@ -79,7 +98,28 @@ def _table(record: dict[str, Any]) -> Markup:
                     grouped(number(score.get("items"))),
                 ]
             )
-    return table(HEADERS, rows, num_text_columns=2)
+    told = [
+        place for place, header in enumerate(HEADERS) if header not in PARTS or any(row[place] != "–" for row in rows)
+    ]
+    return table(
+        [HEADERS[place] for place in told], [[row[place] for place in told] for row in rows], num_text_columns=2
+    )
+
+
+def _chart(record: dict[str, Any]) -> Markup:
+    """The main score of every task that has one."""
+    rows = []
+    for name, task in list(mapping(record.get("tasks")).items())[:MAX_TASKS]:
+        metric = str(mapping(task).get("main_metric"))
+        score = mapping(mapping(mapping(mapping(task).get("scores")).get("all")).get(metric))
+        value, margin = number(score.get("value")), number(score.get("margin_95")) or 0.0
+        if value is not None:
+            tip = f"{name} · {metric} {_with_margin(score)}"
+            chance = number(score.get("chance"))
+            rows.append(
+                Interval(name=name, value=value, low=value - margin, high=value + margin, chance=chance, tip=tip)
+            )
+    return interval_chart(rows, x_label="main score of each task")
 
 
 def _with_margin(score: dict[str, Any]) -> str:
@@ -97,8 +137,8 @@ def _samples(name: str, task: dict[str, Any]) -> Markup:
 
 
 def _sample(item: dict[str, Any]) -> Markup:
-    figures = ", ".join(f"{metric} {fixed(number(value), 3)}" for metric, value in mapping(item.get("figures")).items())
-    sides = [_side("answer", item.get("answer")), _side(f"model · {figures}", item.get("reply"))]
+    figures = ", ".join(f"{metric} {compact(number(value))}" for metric, value in mapping(item.get("figures")).items())
+    sides = [_side("right answer", item.get("answer")), _side(f"model · {figures}", item.get("reply"))]
     heading = element("div", passage(item.get("question", "")), class_="prompt")
     return element("div", heading, element("div", *sides, class_="sides"), class_="sample")
 

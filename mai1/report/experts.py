@@ -3,7 +3,7 @@
 import numpy as np
 
 from mai1.report.charts import line_chart
-from mai1.report.layers import LayerHistory, beside_each_other, layer_histories, layer_lines
+from mai1.report.layers import MAX_OPEN_MAPS, LayerHistory, layer_histories, layer_lines
 from mai1.report.markup import Markup, absent, caption, details, element, figure, section, table
 from mai1.report.records import RunRecords, column
 from mai1.report.scales import fixed, grouped, percent
@@ -19,6 +19,7 @@ CHARTS = (
 )
 """Figure, title and note; those that were not recorded are left out."""
 
+NUM_WORST = 4
 LEFT_OUT_AT_ZERO = ("dropped_share", "bias_drift")
 
 
@@ -35,17 +36,37 @@ def experts(records: RunRecords) -> Markup:
 
 
 def _heat_maps(layers: list[LayerHistory]) -> list[Markup]:
+    """A map of each layer; of many layers first what is busiest and idlest in each, and open those that are worst now."""
     columns = columns_within_budget(len(layers), max(layer.num_experts for layer in layers))
-    return beside_each_other(
-        [
-            figure(
-                f"Layer {layer.name}",
-                f"{layer.num_experts} experts",
-                heat_map(layer.load * layer.num_experts, layer.steps, columns=columns),
-            )
-            for layer in layers
-        ]
-    )
+    maps = {
+        layer.name: figure(
+            f"Layer {layer.name}",
+            f"{layer.num_experts} experts",
+            heat_map(layer.load * layer.num_experts, layer.steps, columns=columns),
+        )
+        for layer in layers
+    }
+    if len(layers) <= MAX_OPEN_MAPS:
+        return [element("div", *maps.values(), class_="two")]
+    worst = sorted(layers, key=lambda layer: -float(layer.load[-1].max()) * layer.num_experts)[:NUM_WORST]
+    worst_maps = element("div", *(maps[layer.name] for layer in worst), class_="two")
+    heading = element("h3", f"The {NUM_WORST} layers with the busiest experts now")
+    others = [drawn for name, drawn in maps.items() if name not in {layer.name for layer in worst}]
+    folded = details(f"The other {len(others)} layers", element("div", *others, class_="two"))
+    return [_all_layers(layers), heading, worst_maps, folded]
+
+
+def _all_layers(layers: list[LayerHistory]) -> Markup:
+    """A row for each layer: its busiest expert, and its idlest."""
+    alike = [layer for layer in layers if np.array_equal(layer.steps, layers[-1].steps)]
+    names = [layer.name for layer in alike]
+    extremes = (("Busiest expert of each layer", np.max), ("Idlest expert of each layer", np.min))
+    figures = []
+    for title, extreme in extremes:
+        ratios = np.stack([extreme(layer.load, axis=1) * layer.num_experts for layer in alike], axis=1)
+        note = f"{len(names)} layers; each of them below"
+        figures.append(figure(title, note, heat_map(ratios, layers[-1].steps, row="layer", names=names)))
+    return element("div", *figures, class_="two")
 
 
 def _charts(layers: list[LayerHistory]) -> Markup:

@@ -43,19 +43,20 @@ def _layers(inspection: Inspection, figures: list[LayerFigures]) -> Markup:
     panels = (_panel(inspection, *pair) for pair in zip(inspection.layers, figures, strict=True))
     note = "Each token has the colour of the expert with the largest weight. Point at a token to see all its experts, at an "
     note += "expert to see its tokens alone." + text_note(inspection)
-    return section("layers", "Where each token goes", caption(note), *buttons, picker, *panels)
+    chips = expert_chips(max(layer.num_experts for layer in inspection.layers))
+    return section("layers", "Where each token goes", caption(note), *buttons, picker, chips, *panels)
 
 
 def _panel(inspection: Inspection, layer: Layer, figures: LayerFigures) -> Markup:
     experts = expert_table(
         figures,
+        figures.listed(len(inspection.layers)),
         token_names=inspection.token_names,
         source_names=inspection.source_names,
         min_count=inspection.min_count,
     )
     return element(
         "div",
-        expert_chips(layer.num_experts),
         coloured_text(inspection, layer),
         element("h3", f"What each expert of layer {layer.number} specialises in"),
         experts,

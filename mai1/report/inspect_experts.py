@@ -9,18 +9,22 @@ from mai1.report.scales import grouped, percent
 from mai1.report.style import LIGHT_PARTS
 
 
-def expert_table(figures: LayerFigures, *, token_names: list[str], source_names: list[str], min_count: int) -> Markup:
-    """A row for each expert of a layer, and the experts that nothing went to."""
+def expert_table(
+    figures: LayerFigures, listed: list[int], *, token_names: list[str], source_names: list[str], min_count: int
+) -> Markup:
+    """A row for each expert of a layer that is `listed`, and the experts that nothing went to."""
     sources = source_names if len(source_names) > 1 else []
-    rows = [_row(figures, expert, token_names, sources) for expert in range(len(figures.load)) if figures.load[expert]]
+    rows = [_row(figures, expert, token_names, sources) for expert in listed]
     headers = ["expert", "choices", "tokens it is taken for above all"] + ["sources"] * bool(sources)
     note = caption(
         "Behind each token its lift, the expert's share of the token's choices over its share of all choices, and the "
         f"count. Only tokens it was taken for at least {min_count} times."
     )
+    others = len(figures.load) - len(figures.unused) - len(listed)
+    more = absent(f"{grouped(others)} further experts are taken for less characteristic tokens.") if others else ""
     unused = absent(f"Never taken: {', '.join(map(str, figures.unused))}.") if figures.unused else ""
     legend = _legend(sources) if sources else ""
-    return join([note, legend, table(headers, rows, num_text_columns=len(headers)), unused])
+    return join([note, legend, table(headers, rows, num_text_columns=len(headers)), more, unused])
 
 
 def _row(figures: LayerFigures, expert: int, token_names: list[str], sources: list[str]) -> list[object]:
@@ -39,14 +43,11 @@ def _piece(share: TokenShare, token_names: list[str]) -> Markup:
 
 
 def _bar(counts: np.ndarray, sources: list[str]) -> Markup:
-    """One expert's choices by source, as lengths."""
-    total = int(counts.sum())
-    parts = (
-        element("i", class_=part_shade(index), style=f"flex-grow: {count}", data_tip=f"{name}: {percent(count, total)}")
-        for index, (name, count) in enumerate(zip(sources, counts.tolist(), strict=True))
-        if count
-    )
-    return element("div", *parts, class_="mix")
+    """One expert's choices by source, as lengths of one coloured line."""
+    ends = np.cumsum(counts) / max(int(counts.sum()), 1)
+    stops = (f"var(--{part_shade(index)}) 0 {end:.1%}" for index, end in enumerate(ends) if counts[index])
+    named = (f"{name}: {percent(count, counts.sum())}" for name, count in zip(sources, counts, strict=True) if count)
+    return element("div", class_="mix", style=f"--mix: {', '.join(stops)}", data_tip="\n".join(named))
 
 
 def _legend(sources: list[str]) -> Markup:

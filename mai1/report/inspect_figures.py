@@ -10,8 +10,11 @@ import numpy as np
 from mai1.report.inspect_input import Inspection, Layer
 
 SHUFFLE_SEED = 0
-MAX_LISTED = 40_000
+MAX_LISTED = 24_000
 """Characteristic tokens on one page."""
+
+MAX_EXPERTS = 6_000
+"""Experts on one page, of all layers together: a browser is slow with more."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -50,6 +53,13 @@ class LayerFigures:
     about_source: Information
     about_token: Information
 
+    def listed(self, num_layers: int) -> list[int]:
+        """The experts that the page has room for where so many layers share it: those with the highest lift."""
+        used = np.flatnonzero(self.load).tolist()
+        room = max(MAX_EXPERTS // num_layers, 1)
+        best = sorted(used, key=lambda expert: -max((s.lift for s in self.characteristic[expert]), default=0.0))
+        return sorted(best[:room])
+
     @property
     def unused(self) -> list[int]:
         """Experts without a choice."""
@@ -59,7 +69,8 @@ class LayerFigures:
 def layer_figures(inspection: Inspection) -> list[LayerFigures]:
     """Figures of every layer over the surveyed tokens."""
     surveyed = inspection.surveyed()
-    limit = int(np.clip(MAX_LISTED // sum(layer.num_experts for layer in surveyed.layers), 4, 12))
+    num_listed = min(sum(layer.num_experts for layer in surveyed.layers), MAX_EXPERTS)
+    limit = int(np.clip(MAX_LISTED // num_listed, 4, 12))
     return [_figures(surveyed, layer, limit=limit) for layer in surveyed.layers]
 
 

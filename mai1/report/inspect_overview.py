@@ -28,11 +28,11 @@ def header(inspection: Inspection, layers: list[LayerFigures]) -> Markup:
         tile("Tokens surveyed", grouped(int(inspection.is_surveyed.sum())), inspection.survey),
         tile("MoE layers", str(len(layers)), f"{len(layers[0].load)} experts each"),
         tile("Never taken", grouped(num_unused), f"of {grouped(num_experts)} experts"),
-        tile("Know the token", f"{by_token.about_token.bits:.2f} bits", f"most, in layer {by_token.number}"),
+        tile("Tells of the token", f"{by_token.about_token.bits:.2f} bits", f"at most, in layer {by_token.number}"),
     ]
     if len(inspection.source_names) > 1:
-        most = f"most, in layer {by_source.number}"
-        tiles.append(tile("Know the source", f"{by_source.about_source.bits:.2f} bits", most))
+        most = f"at most, in layer {by_source.number}"
+        tiles.append(tile("Tells of the source", f"{by_source.about_source.bits:.2f} bits", most))
     notes = (element("p", note, class_="note") for note in inspection.notes)
     title = element("h1", f"Experts of {inspection.title}")
     subtitle = element("p", inspection.subtitle, class_="subtitle")

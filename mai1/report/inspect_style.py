@@ -2,6 +2,9 @@
 
 GOLDEN_ANGLE = 137.508
 MAX_EVEN_HUES = 12
+CHOSEN = ".chips:has(.x{0}:hover) ~ .panel .passage .x{0}"
+"""Tokens of the expert under the pointer. A rule that ends with its own class costs nothing for all other tokens."""
+
 
 SHEET = """
 :root { --tone: .87; --tint: .1; }
@@ -23,13 +26,14 @@ SHEET = """
   overflow-wrap: anywhere;
   font: 13.5px/1.85 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 .passage span { padding: 2px 0; border-radius: 3px; box-shadow: inset -1px 0 0 var(--paper); }
+.chips:has(.chip:hover) ~ .panel .passage span { background: none; opacity: .35; }
 .passage span:hover { outline: 1.5px solid var(--ink); }
 .pieces { display: flex; flex-wrap: wrap; gap: 2px 14px; max-width: 640px; }
+td:has(.pieces) { max-width: none; min-width: 300px; } .chips { max-height: 96px; overflow-y: auto; }
 .pieces small { color: var(--quiet); font-size: 11.5px; }
 code { font: 12.5px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; background: var(--wash);
   padding: 1px 4px; border-radius: 3px; white-space: pre; }
-.mix { display: flex; width: 190px; height: 12px; margin-top: 5px; border-radius: 2px; overflow: hidden; }
-.mix i { min-width: 1px; }
+.mix { width: 190px; height: 12px; margin-top: 5px; border-radius: 2px; background: linear-gradient(90deg, var(--mix)); }
 #tokens td, #tokens th { white-space: nowrap; }
 """
 
@@ -57,7 +61,6 @@ def _expert_rules(num_experts: int) -> str:
         hue = expert * 360 / num_experts if few else expert * GOLDEN_ANGLE % 360
         tone = 0 if few else (expert % 3 - 1) * 0.06
         colour = f"oklch(calc(var(--tone) + {tone:.2f}) var(--tint) {hue + 20:.0f})"
-        rules.append(f".x{expert} {{ background: {colour}; }}\n")
-        others = f".passage span:not(.x{expert})"
-        rules.append(f".panel:has(.chips .x{expert}:hover) {others} {{ background: none; opacity: .35; }}\n")
+        rules.append(f".x{expert} {{ --expert: {colour}; background: var(--expert); }}\n")
+        rules.append(f"{CHOSEN.format(expert)} {{ background: var(--expert); opacity: 1; }}\n")
     return "".join(rules)

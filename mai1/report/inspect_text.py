@@ -10,10 +10,11 @@ from mai1.report.markup import Markup, caption, details, element, section, table
 from mai1.report.scales import grouped
 
 MAX_SHOWN = 1500
-MAX_SPANS = 40_000
-"""Coloured tokens of all layers together: the text stands on the page once for each layer."""
+MAX_SPANS, MAX_CHOICES = 40_000, 160_000
+"""Coloured tokens of all layers together, and what they chose: the text stands on the page once for each layer."""
+
 MAX_ROWS = 300
-MAX_CELLS = 24_000
+MAX_CELLS = 12_000
 
 
 def coloured_text(inspection: Inspection, layer: Layer) -> Markup:
@@ -46,7 +47,8 @@ def choices_at(layer: Layer, place: int) -> Iterator[str]:
 
 def shown_passages(inspection: Inspection) -> list[Passage]:
     """The passages, each cut to an equal part of what the page has room for."""
-    room = min(MAX_SHOWN, MAX_SPANS // len(inspection.layers)) // len(inspection.passages)
+    num_spans = min(MAX_SPANS, MAX_CHOICES // inspection.layers[0].experts.shape[1])
+    room = min(MAX_SHOWN, num_spans // len(inspection.layers)) // len(inspection.passages)
     return [replace(each, end=min(each.end, each.first + max(room, 1))) for each in inspection.passages]
 
 

@@ -41,6 +41,7 @@ def ledger(records: RunRecords) -> Markup:
     rows.append([element("b", "all"), "", compact(total), percent(total, total)])
     note = "Forward and backward of every position, each in the first part that fits; the parts add up to all exactly."
     useful = Line(name="useful", x=column(records.train, "step"), y=column(records.train, "flops_useful_fraction"))
+    chart = line_chart([useful], x_label="step", width=460, height=170)
     return section(
         "ledger",
         TITLE,
@@ -49,7 +50,7 @@ def ledger(records: RunRecords) -> Markup:
         stacked_bars({"FLOPs": bar}, unit="FLOPs"),
         table(["part", "", "FLOPs", "share"], rows, num_text_columns=2),
         element("p", gain_in_words(records.heldout)) if gain(records.heldout) is not None else "",
-        figure("Useful share", "of the FLOPs of each logged step", line_chart([useful], x_label="step")),
+        element("div", figure("Useful share", "of the FLOPs of each logged step", chart), class_="two"),
     )
 
 

@@ -3,9 +3,11 @@
 import html
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 MAX_TEXT = 2000
+ABSENT = '<p class="absent">'
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -37,8 +39,9 @@ def join(parts: Iterable[object]) -> Markup:
 
 
 def section(identifier: str, title: str, *children: object) -> Markup:
-    """A titled part of the page."""
-    return element("section", element("h2", title), *children, id=identifier)
+    """A titled part of the page; one that only says what is absent becomes a quiet line."""
+    is_empty = all(isinstance(child, Markup) and child.startswith(ABSENT) for child in children)
+    return element("section", element("h2", title), *children, id=identifier, class_="empty" if is_empty else None)
 
 
 def absent(text: str) -> Markup:
@@ -83,5 +86,19 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, num_text_
 def passage(text: object) -> Markup:
     """Text from a document or a model, as it is, cut where it grows too long."""
     text = text if isinstance(text, str) else json.dumps(text, ensure_ascii=False, default=str)
+    if not text.strip():
+        words = f"nothing but {len(text):,} blanks" if text else "empty"
+        return element("pre", element("span", words, class_="quiet"))
     cut = element("span", f" … {len(text) - MAX_TEXT:,} more characters", class_="quiet")
     return element("pre", text[:MAX_TEXT], cut if len(text) > MAX_TEXT else "")
+
+
+def shortened(name: str, columns: int) -> str:
+    """`name` cut to so many columns of text; wide letters, such as Chinese ones, take two."""
+    widths = [2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name]
+    if sum(widths) <= columns:
+        return name
+    taken, length = 0, 0
+    while taken + widths[length] < columns:
+        taken, length = taken + widths[length], length + 1
+    return name[:length] + "…"

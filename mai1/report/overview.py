@@ -5,49 +5,38 @@ from typing import Any
 import numpy as np
 
 from mai1.report.alarms import alarm_counts
+from mai1.report.attention import attention, not_finite
 from mai1.report.markup import Markup, element, tile
 from mai1.report.records import RunRecords, column, last_value, mapping, number
 from mai1.report.scales import compact, fixed, grouped, percent
 from mai1.report.setbacks import setback_counts
 
-LINKS = {
-    "loss": "loss",
-    "pace": "pace",
-    "ledger": "FLOPs",
-    "alarms": "alarms",
-    "setbacks": "setbacks",
-    "experts": "experts",
-    "affinity": "sources and experts",
-    "mixture": "mixture",
-    "sources": "sources",
-    "data": "data",
-    "evaluation": "evaluation",
-    "samples": "samples",
-    "parity": "parity",
-    "setup": "setup",
-}
-
 
 def overview(records: RunRecords, ancestors: list[RunRecords]) -> Markup:
-    """The name of the run, its figures, what could not be read, and links to the parts below."""
+    """The name of the run, what asks for attention, its figures, and what could not be read."""
     notes = [note for each in [records, *ancestors] for note in _named_notes(each, records)]
     return element(
         "header",
         element("h1", records.name),
         element("p", _subtitle(records, ancestors), class_="subtitle"),
+        *(element("p", words, class_="note") for words in attention(records)),
         element("dl", *_tiles(records), class_="tiles"),
         *(element("p", note, class_="note") for note in notes),
-        element("nav", *(element("a", name, href=f"#{target}") for target, name in LINKS.items())),
     )
 
 
 def _subtitle(records: RunRecords, ancestors: list[RunRecords]) -> str:
-    parts = [records.run.get("stage"), records.run.get("started") and f"started {records.run['started']}"]
+    parts = [records.run.get("stage"), _started(records.run.get("started"))]
     if ancestors:
         parts.append("from " + " ← ".join(each.name for each in ancestors))
     elif records.run.get("parent"):
         parts.append(f"from {records.run['parent']} (not found)")
     return " · ".join(str(part) for part in parts if part) or "no run.json yet"
+
+
+def _started(when: object) -> str:
+    """`started 2031-05-06 07:08`, as the run's machine wrote it."""
+    return f"started {str(when).replace('T', ' ')[:16]}{' UTC' * str(when).endswith('+00:00')}" if when else ""
 
 
 def _named_notes(each: RunRecords, current: RunRecords) -> list[str]:
@@ -62,10 +51,10 @@ def _tiles(records: RunRecords) -> list[Markup]:
     parameters = mapping(records.run.get("parameters"))
     total, active = number(parameters.get("total")), number(parameters.get("active"))
     return [
-        tile("Step", grouped(step), f"{compact(tokens)} tokens"),
-        tile("Held-out loss", fixed(last_value(heldout, "loss")), *_baselines(records)),
+        tile("Step", grouped(step), *_planned(records, step), f"{compact(tokens)} tokens"),
+        tile("Held-out loss", _newest(heldout), "nats / token", *_baselines(records)),
         tile("Held-out bits / byte", fixed(last_value(heldout, "bits_per_byte"))),
-        tile("Training loss", fixed(last_value(train, "lm_loss") or last_value(train, "loss")), _non_finite(train)),
+        tile("Training loss", _newest(train), *_non_finite(train)),
         tile("Tokens / s", compact(_median(train, "tokens_per_s")), f"last {compact(throughput)}"),
         tile("MFU", percent(_median(train, "mfu")), f"last {percent(last_value(train, 'mfu'))}"),
         tile("Parameters", compact(total), f"{compact(active)} active ({percent(active, total)})"),
@@ -92,10 +81,28 @@ def _baselines(records: RunRecords) -> list[str]:
     return [f"{name} {fixed(value)}" for name, value in values if value is not None] or ["no baselines"]
 
 
-def _non_finite(train: list[dict[str, Any]]) -> str:
-    """How many logged losses were not finite: a diverged run must not look like a short one."""
-    bad = [record["step"] for record in train if "loss" in record and number(record["loss"]) is None]
-    return f"{len(bad)} not finite, first at step {bad[0]}" if bad else "nats / token"
+def _planned(records: RunRecords, step: float | None) -> list[str]:
+    planned = records.planned_steps
+    return [f"of {grouped(planned)} ({percent(step, planned)})"] if planned else []
+
+
+def _newest(evaluations: list[dict[str, Any]]) -> str:
+    """The newest loss, that of the language model alone where it is told; a diverged one must not hide behind an older."""
+    if not evaluations:
+        return fixed(None)
+    newest = evaluations[-1]
+    loss = number(newest.get("lm_loss", newest.get("loss")))
+    return fixed(loss) if loss is not None or "loss" not in newest else "NaN/inf"
+
+
+def _non_finite(train: list[dict[str, Any]]) -> list[str]:
+    """How many logged losses were not finite, and the last that was."""
+    bad = not_finite(train)
+    if not bad:
+        return ["nats / token"]
+    words = [f"{len(bad)} not finite, first at step {grouped(bad[0]['step'])}"]
+    finite = last_value(train, "lm_loss") or last_value(train, "loss")
+    return [*words, f"last finite: {fixed(finite)}"] if train[-1] is bad[-1] else words
 
 
 def _median(train: list[dict[str, Any]], key: str) -> float | None:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +11,14 @@ from mai1.report.markup import Markup, element, escape, join
 from mai1.report.pointer import SCRIPT
 from mai1.report.style import STYLE
 
+HEADING = re.compile('<section id="([^"]*)"><h2>(.*?)</h2>')
+"""Of a section that has something to show: empty ones have a class."""
 
-def page(title: str, *sections: Markup) -> str:
-    """One self-contained HTML document.
+MIN_LINKS = 3
+
+
+def page(title: str, *parts: Markup) -> str:
+    """One self-contained HTML document: its parts, and links to their sections before the first of them.
 
     The content policy allows this page's own script by its hash and loads nothing, so that text from a data set could
     not run even if it came through unescaped.
@@ -29,8 +35,19 @@ def page(title: str, *sections: Markup) -> str:
             element("style", Markup(STYLE)),
         ]
     )
-    body = join([element("main", *sections), Markup('<div id="tip" hidden></div>'), element("script", Markup(SCRIPT))])
+    body = join(
+        [element("main", *_with_links(parts)), Markup('<div id="tip" hidden></div>'), element("script", Markup(SCRIPT))]
+    )
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{body}</body></html>\n'
+
+
+def _with_links(parts: tuple[Markup, ...]) -> list[Markup]:
+    """The parts, with a line of links to the sections that have something to show."""
+    links = [element("a", Markup(heading), href=f"#{target}") for target, heading in HEADING.findall("".join(parts))]
+    if len(links) < MIN_LINKS:
+        return list(parts)
+    first = next(place for place, part in enumerate(parts) if "<section" in part)
+    return [*parts[:first], element("nav", *links), *parts[first:]]
 
 
 def drawn(name: str, draw: Callable[[], Markup]) -> Markup:

@@ -45,29 +45,35 @@ for (const svg of document.querySelectorAll("svg.lines")) {
 }
 
 for (const svg of document.querySelectorAll("svg.heat")) {
-  const [left, right, top, bottom, experts] = numbers(svg.dataset.plot), steps = numbers(svg.dataset.steps);
-  const cell = svg.querySelector(".cell"), columns = steps.length - 1, high = (bottom - top) / experts;
+  const [left, right, top, bottom, rows] = numbers(svg.dataset.plot), steps = numbers(svg.dataset.steps);
+  const cell = svg.querySelector(".cell"), columns = steps.length - 1, high = (bottom - top) / rows;
+  const names = svg.dataset.names?.split(" ");
   const position = step => left + (step - steps[0]) / (steps[columns] - steps[0]) * (right - left);
   svg.addEventListener("pointermove", event => {
     const at = place(svg, event), column = steps.findLastIndex(step => position(step) <= at.x);
-    const expert = Math.floor((at.y - top) / high);
-    const inside = column >= 0 && column < columns && expert >= 0 && expert < experts;
+    const row = Math.floor((at.y - top) / high);
+    const inside = column >= 0 && column < columns && row >= 0 && row < rows;
     svg.classList.toggle("on", inside);
     tip.hidden = !inside;
     if (!inside) return;
-    const start = 2 * (expert * columns + column), hundredths = parseInt(svg.dataset.load.slice(start, start + 2), 36);
+    const start = 2 * (row * columns + column), hundredths = parseInt(svg.dataset.load.slice(start, start + 2), 36);
     const begin = position(steps[column]), width = position(steps[column + 1]) - begin;
-    Object.entries({x: begin, y: top + expert * high, width, height: high})
+    Object.entries({x: begin, y: top + row * high, width, height: high})
       .forEach(([name, value]) => cell.setAttribute(name, value));
     const load = (hundredths >= 1295 ? "≥ 12.95" : (hundredths / 100).toFixed(2)) + "× uniform";
-    show(event, ["expert " + expert + ", from step " + steps[column].toLocaleString("en"), load]);
+    show(event, [svg.dataset.row + " " + (names ? names[row] : row) + ", from step " + steps[column].toLocaleString("en"), load]);
   });
   svg.addEventListener("pointerleave", () => { tip.hidden = true; svg.classList.remove("on"); });
 }
 
-for (const bar of document.querySelectorAll("[data-tip]")) {
-  bar.querySelector("title")?.remove();
-  bar.addEventListener("pointermove", event => show(event, [bar.dataset.tip]));
-  bar.addEventListener("pointerleave", () => { tip.hidden = true; });
-}
+let shown = null;
+document.addEventListener("pointermove", event => {
+  const part = event.target.closest("[data-tip]");
+  if (shown && shown !== part) tip.hidden = true;
+  shown = part;
+  if (!part) return;
+  part.querySelector("title")?.remove();
+  show(event, part.dataset.tip.split("\n"));
+});
+document.documentElement.addEventListener("pointerleave", () => { if (shown) tip.hidden = true; });
 """

@@ -39,8 +39,11 @@ def _before_and_after(first: dict[str, Any], last: dict[str, Any]) -> Markup:
     rows = [
         [name, *(_share(record, key) for record in (first, last))]
         for name, key in (("ranked rightly by reward", "preference_accuracy"), ("better answer likelier", "likelier"))
+        if key in last
     ]
     names = (("reward margin", "reward_margin"), ("loss", "loss"), ("better answer, nats per token", "nats_chosen"))
+    if "reference_point" in last:
+        names += (("reference point, nats", "reference_point"),)
     rows += [[name, *(fixed(number(record.get(key)), 4) for record in (first, last))] for name, key in names]
     note = caption(f"{last.get('pairs')} pairs that training never saw. A pair whose two values are equal counts half.")
     headers = ["held-out pairs", f"step {first['step']}", f"step {last['step']}"]

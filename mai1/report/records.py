@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 MAX_ANCESTORS = 4
 LARGEST_FLOAT32 = 3.4e38
+PLANNED_STEPS = re.compile(r"^train:\n(?: +.*\n)*?  steps: (\d{1,12})$", re.MULTILINE)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -51,6 +53,12 @@ class RunRecords:
     @property
     def name(self) -> str:
         return str(self.run.get("name") or self.directory.name)
+
+    @property
+    def planned_steps(self) -> int | None:
+        """train.steps of the configuration."""
+        found = PLANNED_STEPS.search(self.config)
+        return int(found[1]) if found else None
 
 
 def read_run(directory: Path) -> RunRecords:
@@ -188,9 +196,15 @@ def _compact_layers(record: dict[str, Any]) -> dict[str, Any]:
     for layer in mapping(record.get("layers")).values():
         for holder in (layer, *mapping(mapping(layer).get("sources")).values()):
             if isinstance(holder, dict) and isinstance(holder.get("load"), list):
-                load = [number(share) for share in holder["load"]]
-                holder["load"] = np.array([math.nan if share is None else share for share in load], dtype=np.float32)
+                holder["load"] = _shares(holder["load"])
     return record
+
+
+def _shares(load: list[Any]) -> np.ndarray:
+    if not all(type(share) is float for share in load):
+        load = [math.nan if (share := number(value)) is None else share for value in load]
+    with np.errstate(over="ignore"):
+        return np.array(load, dtype=np.float32)
 
 
 def _read_data(directory: Path | None, *, notes: list[str]) -> DataRecords | None:

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 MAX_POINTS = 600
+OUTLYING = 8
+"""Times the range of the usual values that the whole range must have for the highest ones to be cut off."""
+
+LARGEST_WITH_UNIT = 1e15
+"""From here on powers of ten: nobody reads 30000000000T."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -98,10 +103,19 @@ def padded_range(low: float, high: float, *, logarithmic: bool = False) -> tuple
     return (10.0**low, 10.0**high) if logarithmic else (low, high)
 
 
+def highest_shown(values: np.ndarray) -> float | None:
+    """The top of the drawing where at most one value in fifty lies so far above that it would flatten all others."""
+    ordered = np.sort(values)
+    rest = ordered[: len(ordered) - max(1, len(ordered) // 50)]
+    if len(ordered) < 20 or ordered[-1] - rest[0] <= OUTLYING * (rest[-1] - rest[0]) or rest[-1] == rest[0]:
+        return None
+    return float(rest[-1] + 0.25 * (rest[-1] - rest[0]))
+
+
 def tick_labels(ticks: list[float]) -> list[str]:
     """Labels of one axis: the same unit for all of them, and no digit that the step does not need."""
     largest = max((abs(tick) for tick in ticks), default=0.0)
-    if 0 < largest < 0.0095:
+    if 0 < largest < 0.0095 or largest >= LARGEST_WITH_UNIT:
         return [scientific(tick) for tick in ticks]
     divisor, suffix = _unit(largest) if largest >= 10_000 else (1.0, "")
     step = min((abs(b - a) for a, b in zip(ticks, ticks[1:], strict=False)), default=largest or 1.0) / divisor
@@ -112,10 +126,10 @@ def tick_labels(ticks: list[float]) -> list[str]:
 
 
 def compact(value: float | None, *, digits: int = 3) -> str:
-    """A number for people: 1.5M, 16.4k, 0.31, 2e-4; an absent one is a dash."""
+    """A number for people: 1.5M, 16.4k, 0.31, 2e-4, 3e22; an absent one is a dash."""
     if value is None or not math.isfinite(value):
         return "–"
-    if value != 0 and abs(value) < 0.001:
+    if value != 0 and not 0.001 <= abs(value) < LARGEST_WITH_UNIT:
         return scientific(value)
     divisor, suffix = _unit(abs(value) * (1 + 10.0**-digits / 2))
     scaled = value / divisor

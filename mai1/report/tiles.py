@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from mai1.report.charts import MARGIN_BOTTOM, MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, Frame, axes
-from mai1.report.markup import Markup, element
-from mai1.report.scales import Scale, compact, percent, stretches, whole_ticks
+from mai1.report.markup import Markup, element, shortened
+from mai1.report.scales import Scale, compact, percent, whole_ticks
 from mai1.report.style import NUM_SHADES
 
-MAX_COLUMNS = 200
+MIN_COLUMNS, MAX_COLUMNS = 24, 200
 MAX_CELLS = 400_000
 LARGEST_RATIO = 4.0
+MAX_SIGN = 2
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -24,41 +25,59 @@ class Segment:
     shade: str
 
 
-def heat_map(ratios: np.ndarray, steps: np.ndarray, *, columns: int = MAX_COLUMNS, width: int = 560) -> Markup:
-    """Expert load over time: `ratios` [records, experts], each load divided by the uniform share.
+def heat_map(
+    ratios: np.ndarray,
+    steps: np.ndarray,
+    *,
+    row: str = "expert",
+    names: list[str] | None = None,
+    columns: int = MAX_COLUMNS,
+    width: int = 560,
+) -> Markup:
+    """Ratios over time, `ratios` [records, rows]: one row each, called `row` and its name or number.
 
-    Neighbouring records are averaged until at most `columns` remain. The exact values ride along in `data-load`, two
-    base-36 digits a cell counting hundredths, for the pointer to read.
+    Columns are equal stretches of steps, at most `columns`; the records of a stretch are averaged, and one without any
+    looks like the one before. The exact values ride along in `data-load`, two base-36 digits a cell counting hundredths,
+    for the pointer to read.
     """
-    starts = stretches(len(steps), columns)
-    sizes = np.diff([*starts, len(steps)])
-    cells = (np.add.reduceat(ratios, starts, axis=0) / sizes[:, None]).T
-    num_experts = len(cells)
-    cell_height = float(np.clip(256 / num_experts, 1.5, 14.0))
-    edges = np.append(steps[starts], steps[-1] + _interval(steps))
-    frame = _heat_frame(edges, num_experts, height=num_experts * cell_height, width=width)
-    x = frame.x(edges)
-    y = MARGIN_TOP + cell_height * np.arange(num_experts + 1)
-    shades = shade_of(cells)
-    paths = (_shade(shades, shade, x, y) for shade in range(NUM_SHADES))
+    edges, means = _by_stretch(ratios, steps, columns)
+    cells = means.T
+    num_rows = len(cells)
+    cell_height = float(np.clip(256 / num_rows, 1.5, 14.0))
+    frame = _heat_frame(edges, num_rows, height=num_rows * cell_height, width=width)
+    cell_width = (frame.x.end - frame.x.start) / len(means)
     return element(
         "svg",
-        *(path for path in paths if path),
-        axes(frame, "step"),
+        _cells(shade_of(cells), frame.x.start, MARGIN_TOP, cell_width, cell_height),
+        axes(frame, "step", y_label=row, y_names=names),
         element("rect", class_="cell"),
         viewBox=f"0 0 {width} {frame.height}",
         class_="heat",
         role="img",
-        aria_label=f"load of {num_experts} experts, at most {compact(float(ratios.max()))} times the uniform share",
-        data_plot=f"{frame.x.start} {frame.x.end} {MARGIN_TOP} {y[-1]:.2f} {num_experts}",
+        aria_label=f"{num_rows} rows, one for each {row}: at most {compact(float(ratios.max()))} times the uniform share",
+        data_plot=f"{frame.x.start} {frame.x.end} {MARGIN_TOP} {frame.y.end:.2f} {num_rows}",
+        data_row=row,
+        data_names=" ".join(names) if names else None,
         data_steps=" ".join(f"{step:.0f}" for step in edges),
         data_load="".join(_two_digits(value) for value in cells.ravel()),
     )
 
 
+def _by_stretch(ratios: np.ndarray, steps: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """The edges of equal stretches of steps, and the mean of each, `[stretches, rows]`."""
+    interval = float(np.median(np.diff(steps))) if len(steps) > 1 else 1.0
+    length = steps[-1] - steps[0] + interval
+    num_stretches = int(np.clip(round(length / interval), 1, columns))
+    edges = steps[0] + length / num_stretches * np.arange(num_stretches + 1)
+    place = np.searchsorted(edges, steps + 1e-6 * interval, side="right") - 1
+    starts = np.flatnonzero(np.diff(place, prepend=-1))
+    means = np.add.reduceat(ratios, starts, axis=0) / np.diff([*starts, len(steps)])[:, None]
+    return edges, means[np.searchsorted(place[starts], np.arange(num_stretches), side="right") - 1]
+
+
 def columns_within_budget(num_maps: int, num_experts: int) -> int:
     """Columns of each heat map so that the page stays light with many layers of many experts."""
-    return int(np.clip(MAX_CELLS // max(1, num_maps * num_experts), 40, MAX_COLUMNS))
+    return int(np.clip(MAX_CELLS // max(1, num_maps * num_experts), MIN_COLUMNS, MAX_COLUMNS))
 
 
 def shade_of(ratios: np.ndarray) -> np.ndarray:
@@ -75,13 +94,13 @@ def ratio_map(
 
     With `tips` each cell says its own under the pointer; without, cells of one colour are one path and the page is light.
     """
-    row_height, name_width = 19, 98
+    row_height, name_width = 19, 112
     num_rows, num_columns = ratios.shape
     x = np.linspace(name_width, width - MARGIN_RIGHT, num_columns + 1)
     y = row_height * np.arange(num_rows + 1.0)
     shades = np.where(np.isnan(ratios), -1, shade_of(ratios))
     labels = (
-        element("text", _cut(name, 15), x=name_width - 7, y=f"{middle:.1f}", dy="0.32em", text_anchor="end")
+        element("text", shortened(name, 15), x=name_width - 7, y=f"{middle:.1f}", dy="0.32em", text_anchor="end")
         for name, middle in zip(names, y + row_height / 2, strict=False)
     )
     ticks = (
@@ -91,12 +110,13 @@ def ratio_map(
         for tick in whole_ticks(0, num_columns - 1, target=8)
     )
     if tips is None:
-        cells = [path for shade in range(NUM_SHADES) if (path := _shade(shades, shade, x, y))]
+        cells = [_cells(shades, name_width, 0, x[1] - x[0], row_height)]
     else:
         cells = [_cell(shades[row, at], tips[row][at], x[at : at + 2], y[row]) for row, at in np.argwhere(shades >= 0)]
     height = round(y[-1]) + MARGIN_BOTTOM
     axis = element("text", x_label, x=(name_width + width) / 2, y=height - 3, text_anchor="middle")
-    return element("svg", *cells, *labels, *ticks, axis, viewBox=f"0 0 {width} {height}", class_="map", role="img")
+    drawing = element("svg", *cells, *labels, *ticks, axis, viewBox=f"0 0 {width} {height}", class_="map", role="img")
+    return element("div", drawing, class_="scroll")
 
 
 def _cell(shade: int, tip: str, sides: np.ndarray, top: float) -> Markup:
@@ -120,53 +140,54 @@ def stacked_bars(bars: dict[str, list[Segment]], *, unit: str, is_to_scale: bool
     for row, (name, segments) in enumerate(bars.items()):
         total = sum(segment.size for segment in segments) or 1.0
         x, middle = float(name_width), row * row_height + row_height / 2
-        rows.append(element("text", _cut(name, 18), x=name_width - 8, y=middle, dy="0.32em", text_anchor="end"))
+        rows.append(element("text", shortened(name, 18), x=name_width - 8, y=middle, dy="0.32em", text_anchor="end"))
         for segment in segments:
             length = segment.size / ((largest or 1.0) if is_to_scale else total) * (width - name_width - total_width)
             label = f"{name} · {segment.name}: {compact(segment.size)} {unit} ({percent(segment.size, total)})"
             box = {"x": f"{x:.2f}", "y": row * row_height + 4, "width": f"{length:.2f}", "height": row_height - 8}
             rows.append(element("rect", element("title", label), **box, class_=f"bar {segment.shade}", data_tip=label))
             x += length
-        rows.append(element("text", compact(total), x=x + 8, y=middle, dy="0.32em"))
-    return element("svg", *rows, viewBox=f"0 0 {width} {len(bars) * row_height}", class_="bars", role="img")
+        rows.append(element("text", _with_unit(total, unit), x=x + 8, y=middle, dy="0.32em"))
+    drawing = element("svg", *rows, viewBox=f"0 0 {width} {len(bars) * row_height}", class_="bars", role="img")
+    return element("div", drawing, class_="scroll")
 
 
-def _interval(steps: np.ndarray) -> float:
-    """The usual distance between records: the width of the last one."""
-    return float(np.median(np.diff(steps))) if len(steps) > 1 else 1.0
+def _with_unit(total: float, unit: str) -> str:
+    """What stands behind a bar: with its unit where that is a sign, not a word that the chart's title says."""
+    sign = {"bytes": "B"}.get(unit) or (f" {unit}" if len(unit) <= MAX_SIGN else "")
+    return compact(total) + sign
 
 
-def _heat_frame(edges: np.ndarray, num_experts: int, *, height: float, width: int) -> Frame:
+def _heat_frame(edges: np.ndarray, num_rows: int, *, height: float, width: int) -> Frame:
     first, last = float(edges[0]), float(edges[-1])
     bottom = MARGIN_TOP + height
     return Frame(
         width=width,
         height=round(bottom) + MARGIN_BOTTOM,
         x=Scale(first=first, last=last, start=MARGIN_LEFT, end=width - MARGIN_RIGHT),
-        y=Scale(first=-0.5, last=num_experts - 0.5, start=MARGIN_TOP, end=bottom),
+        y=Scale(first=-0.5, last=num_rows - 0.5, start=MARGIN_TOP, end=bottom),
         x_ticks=whole_ticks(first, last, target=6),
-        y_ticks=whole_ticks(0, num_experts - 1, target=4),
+        y_ticks=whole_ticks(0, num_rows - 1, target=4),
     )
 
 
-def _shade(shades: np.ndarray, shade: int, x: np.ndarray, y: np.ndarray) -> Markup | None:
-    """All cells of one shade as one path; neighbours in time are joined."""
-    padded = np.pad((shades == shade).astype(np.int8), ((0, 0), (1, 1)))
-    edges = np.diff(padded, axis=1)
-    rows, begins = np.nonzero(edges == 1)
-    _, ends = np.nonzero(edges == -1)
-    boxes = (
-        f"M{x[begin]:.1f} {y[row]:.2f}H{x[end]:.1f}V{y[row + 1]:.2f}H{x[begin]:.1f}Z"
-        for row, begin, end in zip(rows, begins, ends, strict=True)
-    )
-    path = "".join(boxes)
-    return element("path", d=path, class_=f"h{shade}") if path else None
+def _cells(shades: np.ndarray, left: float, top: float, width: float, height: float) -> Markup:
+    """Equal cells `[rows, columns]` of shades, -1 being none: a path a shade, a stroke for neighbours of one row.
+
+    Counted in cells and scaled as a whole, a stroke takes some eight letters of the page, an outline thirty.
+    """
+    paths = []
+    for shade in np.unique(shades[shades >= 0]):
+        padded = np.pad((shades == shade).astype(np.int8), ((0, 0), (1, 1)))
+        edges = np.diff(padded, axis=1)
+        rows, begins = np.nonzero(edges == 1)
+        lengths = np.nonzero(edges == -1)[1] - begins
+        strokes = (f"M{a} {b}h{c}" for a, b, c in zip(begins.tolist(), rows.tolist(), lengths.tolist(), strict=True))
+        paths.append(element("path", d="".join(strokes), class_=f"h{shade}"))
+    place = f"translate({left:.2f} {top + height / 2:.2f}) scale({width:.5g} {height:.5g})"
+    return element("g", *paths, transform=place, class_="cells")
 
 
 def _two_digits(ratio: float) -> str:
     hundredths = 0 if ratio != ratio else min(int(round(float(ratio) * 100)), 36 * 36 - 1)
     return DIGITS[hundredths // 36] + DIGITS[hundredths % 36]
-
-
-def _cut(name: str, length: int) -> str:
-    return name if len(name) <= length else name[: length - 1] + "…"

@@ -29,6 +29,7 @@ from mai1.generate.texts import write_texts
 from mai1.run.compose import compose_config
 from mai1.run.directory import plain, write_atomically
 from mai1.run.help import print_help
+from mai1.run.output import sole_writer
 from mai1.tokenizer.chat import encode_chat
 from mai1.tokenizer.tokenizer import Tokenizer
 
@@ -97,7 +98,8 @@ def main(arguments: list[str]) -> None:
         print_help("arena", ArenaConfig, __doc__)
         return
     config = compose_config("arena", ArenaConfig, arguments)
-    held = hold_arena(config)
+    with sole_writer(Path(config.output), key="output"):
+        held = hold_arena(config)
     print(f"{'model':<24}{'rating':>8}  95% interval      battles    won   tied   lost")
     for each in held.ratings:
         interval = f"{each.low:>6.0f} to {each.high:<6.0f}"

@@ -11,8 +11,9 @@ import json
 import os
 import sys
 import time
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 
+from mai1.run.log_lines import LogLines
 from mai1.watch.faults import DivergedError, FaultyRankError, ReplicasDifferError, UnfitNodesError
 
 COMMANDS = {
@@ -42,10 +43,17 @@ COMMANDS = {
     "watch": "the same of one run, as it goes on:                          mai1 watch runs/first",
 }
 
+MAX_MESSAGE = 2000
+"""Characters of a message; a file that somebody else made may put anything into one."""
+
 MODULES = {"import": "import_checkpoint"}
 """Commands that are no names of modules in Python."""
 
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_SPACE = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space or choose another disk")
+NO_ACCESS = dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "allow it or choose another place")
+NO_PLACE = dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP), "choose another place")
+MENDS = NO_SPACE | NO_ACCESS | NO_PLACE
+"""What a person does where the system refuses a file: a mistake in one line, and no crash."""
 
 HELP = """mai1 trains mixture-of-experts language models end to end.
 
@@ -80,7 +88,10 @@ def main(argv: list[str] | None = None) -> None:
 
         print(__version__)
         sys.exit(0)
-    sys.exit(_run(arguments[0], arguments[1:], shows_traceback=shows_traceback))
+    if sys.stderr.isatty():
+        sys.exit(_run(arguments[0], arguments[1:], shows_traceback=shows_traceback))
+    with LogLines(sys.stderr) as lines, redirect_stderr(lines):
+        sys.exit(_run(arguments[0], arguments[1:], shows_traceback=shows_traceback))
 
 
 def _run(command: str, arguments: list[str], *, shows_traceback: bool) -> int:
@@ -95,9 +106,9 @@ def _run(command: str, arguments: list[str], *, shows_traceback: bool) -> int:
             raise
         return _mistake(" ".join(str(error).split()))
     except OSError as error:
-        if error.errno not in NO_SPACE or shows_traceback:
+        if error.errno not in MENDS or shows_traceback or (error.filename is None and error.errno not in NO_SPACE):
             raise
-        return _mistake(f"{error}: free some space or choose another disk, then run the same command again")
+        return _mistake(f"{error}: {MENDS[error.errno]}, then run the same command again")
     except (ReplicasDifferError, DivergedError, FaultyRankError, UnfitNodesError) as fault:
         if shows_traceback:
             raise
@@ -120,6 +131,9 @@ def _say(message: str, *, code: int) -> None:
     message = "".join(
         c if c.isprintable() else "\ufffd" for c in message
     )  # names of files may hold what a terminal obeys
+    message = (
+        message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE // 2]} ... {message[-MAX_MESSAGE // 2 :]}"
+    )
     print(f"mai1: {'' if rank == '0' else f'[rank {rank}] '}{message}", file=sys.stderr, flush=True)
     if error_file := os.environ.get("TORCHELASTIC_ERROR_FILE"):
         with suppress(OSError), open(error_file, "w", encoding="utf-8") as file:

@@ -1,8 +1,11 @@
 """The screen of `mai1 watch`: a run's status drawn to the size of the terminal, as lines of plain text with some colour."""
 
+import numpy as np
+
+from mai1.report.scales import compact, fixed, highest_shown
 from mai1.status.run_status import LayerBalance, RunStatus
 from mai1.status.state import State, duration
-from mai1.status.text import SPARKS, harmless, rows_of
+from mai1.status.text import NAME_WIDTH, NOT_FINITE, SPARKS, harmless, rows_of, wrapped
 
 BOLD, DIM, RED, GREEN, YELLOW, RESET = ("\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m")
 COLOURS = {
@@ -15,7 +18,7 @@ COLOURS = {
 }
 URGENT = ("alarms", "stuck", "skipped")
 CHART_HEIGHT = 6
-NAME_WIDTH = 14
+MAX_ROW_LINES = 3
 ENOUGH_ROWS = 24
 """Of a terminal, for a chart of the loss beside everything else."""
 
@@ -27,13 +30,15 @@ def screen(status: RunStatus, *, width: int, height: int, every_s: float) -> lis
     lines = [_title(status, width=width), ""]
     for name, row in rows.items():
         colour = COLOURS.get(status.state, "") if name == "state" else RED if name in URGENT else ""
-        lines.append(f"  {name:<12}{colour}{row}{RESET if colour else ''}")
+        for line in wrapped(name, row, width=width, max_lines=MAX_ROW_LINES):
+            lines.append(f"{line[:NAME_WIDTH]}{colour}{line[NAME_WIDTH:]}{RESET if colour else ''}")
     if height >= ENOUGH_ROWS and len(status.curve) > 1:
         lines += ["", *loss_chart(status, width=width - 4)]
     room = height - len(lines) - 3
     if status.layers and room > 1:
         lines += ["", *layer_rows(status.layers, width=width - 2, room=room)]
-    footer = f"  {DIM}q quits; read again every {every_s:g} s; nothing here disturbs the run{RESET}"
+    footer = f"  q quits; read again every {every_s:g} s; nothing here disturbs the run"[:width]
+    footer = f"{DIM}{footer}{RESET}"
     return [*lines[: height - 1], *[""] * (height - 1 - len(lines)), footer]
 
 
@@ -42,16 +47,29 @@ def loss_chart(status: RunStatus, *, width: int) -> list[str]:
     columns = max(8, width - NAME_WIDTH)
     losses = _spread([(step, loss) for step, loss in status.curve], columns=columns)
     known = [loss for loss in losses if loss is not None]
-    low, high = min(known), max(known)
+    top = highest_shown(np.array([loss for _, loss in status.curve]))
+    low, high = min(known), max(known) if top is None else top
     span = (high - low) or 1.0
-    heights = [0 if loss is None else 1 + round((loss - low) / span * (CHART_HEIGHT * 8 - 1)) for loss in losses]
+    heights = [
+        0 if loss is None else 1 + round((min(loss, high) - low) / span * (CHART_HEIGHT * 8 - 1)) for loss in losses
+    ]
+    now = f"now {NOT_FINITE}" if status.has_diverged else ""
     lines = []
     for row in reversed(range(CHART_HEIGHT)):
         cells = (min(8, max(0, height - row * 8)) for height in heights)
-        label = f"loss {high:.3f}" if row == CHART_HEIGHT - 1 else f"{low:.3f}" if row == 0 else ""
+        label = _label(high, top) if row == CHART_HEIGHT - 1 else _short(low) if row == 0 else now if row == 2 else ""
         lines.append(f"  {label:>{NAME_WIDTH - 3}} " + "".join(SPARKS[cell - 1] if cell else " " for cell in cells))
     first, last = f"step {status.curve[0][0]:,.0f}", f"{status.curve[-1][0]:,.0f}"
     return [*lines, f"  {'':{NAME_WIDTH - 3}} {DIM}{first}{last:>{max(1, columns - len(first))}}{RESET}"]
+
+
+def _label(high: float, top: float | None) -> str:
+    """Of the chart's upper end, beyond which it may have cut something off."""
+    return f"loss{' ≥' if top is not None else ''} {_short(high)}"
+
+
+def _short(loss: float) -> str:
+    return fixed(loss) if abs(loss) < 100 else compact(loss)
 
 
 def layer_rows(layers: list[LayerBalance], *, width: int, room: int) -> list[str]:

@@ -60,6 +60,9 @@ class RunStatus:
     """Of recent steps, evaluations and saves between them included."""
     eta_s: float | None = None
     loss: float | None = None
+    """The newest that is finite."""
+    has_diverged: bool = False
+    """The newest loss is not finite."""
     curve: list[list[float]] = field(default_factory=list)
     """[step, loss] over the whole run."""
     heldout: dict[str, float | None] = field(default_factory=dict)
@@ -195,6 +198,14 @@ def _add_figures(status: RunStatus, tail: MetricsTail) -> None:
             _balance(name, mapping(layer)) for name, layer in _in_order(mapping(tail.train[-1].get("layers")))
         ]
         status.alarms = _alarms(tail.train[-1])
+        status.has_diverged = _is_not_finite(tail.train[-1])
+    newest = (("training", tail.train), ("held-out", tail.heldout))
+    diverged = [(kind, records[-1]["step"]) for kind, records in newest if records and _is_not_finite(records[-1])]
+    status.alarms = [f"the {kind} loss is not finite at step {step:,.0f}" for kind, step in diverged] + status.alarms
+
+
+def _is_not_finite(record: dict[str, Any]) -> bool:
+    return "loss" in record and number(record["loss"]) is None
 
 
 def _balance(name: str, layer: dict[str, Any]) -> LayerBalance:

@@ -1,6 +1,7 @@
 """A terminal that is redrawn in place and listens for keys; whatever happens, it is left as it was found."""
 
 import os
+import re
 import select
 import sys
 import termios
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 ENTER, LEAVE = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
 """The second screen without a cursor, on which a line too long is cut and not wrapped, and back."""
 HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def is_a_terminal() -> bool:
@@ -32,7 +34,11 @@ def second_screen() -> Iterator[None]:
 
 
 def draw(lines: Sequence[str]) -> None:
-    """Replace what is shown, in one write, so that nothing flickers and a slow connection sends little."""
+    """Replace what is shown, in one write, so that nothing flickers and a slow connection sends little.
+
+    Without colour where NO_COLOR is set (no-color.org).
+    """
+    lines = [COLOUR.sub("", line) for line in lines] if os.environ.get("NO_COLOR") else lines
     _write(HOME + f"{CLEAR_LINE}\n".join(lines) + CLEAR_LINE + CLEAR_BELOW)
 
 

@@ -1,14 +1,19 @@
 """A run's status as lines of text: one for a list of runs, a block for one run; nothing in them can drive a terminal."""
 
+import textwrap
 from collections.abc import Sequence
 
-from mai1.report.scales import compact, fixed, grouped, percent
+import numpy as np
+
+from mai1.report.scales import compact, fixed, grouped, highest_shown, percent
 from mai1.status.run_status import RunStatus
 from mai1.status.state import duration
 
 SPARKS = "▁▂▃▄▅▆▇█"
 MAX_LENGTH = 200
 MAX_LISTED = 5
+NAME_WIDTH = 14
+NOT_FINITE = "NaN/inf"
 
 
 def harmless(text: str, *, length: int = MAX_LENGTH) -> str:
@@ -18,9 +23,10 @@ def harmless(text: str, *, length: int = MAX_LENGTH) -> str:
 
 
 def sparkline(values: Sequence[float], *, width: int) -> str:
-    """Values as a row of bars, neighbours averaged where there are more of them than places."""
+    """Values as a row of bars, neighbours averaged where there are more of them than places; rare peaks are cut off."""
     if not values or width < 1:
         return ""
+    values = np.minimum(values, highest_shown(np.array(values)) or np.inf).tolist()
     count = min(width, len(values))
     edges = [len(values) * place // count for place in range(count + 1)]
     means = [sum(values[a:b]) / (b - a) for a, b in zip(edges, edges[1:], strict=False)]
@@ -43,27 +49,36 @@ def sized(num_bytes: float) -> str:
 
 
 def rows_of(status: RunStatus, *, width: int = 100) -> dict[str, str]:
-    """Everything known of a run, by what it is; lines are cut to the width."""
+    """Everything known of a run, by what it is; bars are as long as the width allows."""
     rows = {"state": f"{status.state}: {status.reason}"}
+    rows["alarms"] = "; ".join(status.alarms[:MAX_LISTED]) + _more(len(status.alarms)) if status.alarms else ""
     rows |= {"progress": _progress(status, width=width), "loss": _loss(status, width=width)}
     rows["held-out"] = _heldout(status)
     if status.tokens_per_s is not None:
         mfu = f", {percent(status.mfu)} of the peak FLOP/s" if status.mfu is not None else ""
         rows["speed"] = f"{grouped(status.tokens_per_s)} tokens/s{mfu}"
     rows["experts"] = _experts(status)
-    rows["alarms"] = "; ".join(status.alarms[:MAX_LISTED]) + _more(len(status.alarms)) if status.alarms else ""
     rows["skipped"] = f"{status.num_skipped} of the recent steps" if status.num_skipped else ""
     rows["restarts"] = _restarts(status)
     rows["stuck"] = f"{len(status.incidents)}: {', '.join(status.incidents[:2])}" if status.incidents else ""
     rows["checkpoint"] = _checkpoint(status)
     rows["disk"] = _disk(status)
-    return {name: harmless(row, length=max(20, width - 14)) for name, row in rows.items() if row}
+    return {name: harmless(row) for name, row in rows.items() if row}
+
+
+def wrapped(name: str, row: str, *, width: int, max_lines: int | None = None) -> list[str]:
+    """A row under its name in lines of the width; what does not fit into the last of them is cut."""
+    options = {"break_on_hyphens": False, "max_lines": max_lines, "placeholder": " …"}
+    lines = textwrap.wrap(row, max(20, width - NAME_WIDTH), **options)
+    names = [name, *[""] * (len(lines) - 1)]
+    return [f"  {part:<{NAME_WIDTH - 2}}{line}" for part, line in zip(names, lines, strict=True)]
 
 
 def block(status: RunStatus, *, width: int = 100) -> list[str]:
     """One run in some lines."""
     title = harmless(f"{status.directory} ({status.stage})")
-    return [title, *(f"  {name:<12}{row}" for name, row in rows_of(status, width=width).items())]
+    rows = rows_of(status, width=width)
+    return [title, *(line for name, row in rows.items() for line in wrapped(name, row, width=width))]
 
 
 def table(statuses: Sequence[RunStatus]) -> list[str]:
@@ -76,7 +91,7 @@ def table(statuses: Sequence[RunStatus]) -> list[str]:
 
 def one_line(status: RunStatus) -> str:
     """A run in one line, for output that is no terminal."""
-    parts = [_short_progress(status), f"loss {fixed(status.loss)}", f"{compact(status.tokens_per_s)} tokens/s"]
+    parts = [_short_progress(status), f"loss {_newest(status)}", f"{compact(status.tokens_per_s)} tokens/s"]
     parts += [f"ETA {duration(status.eta_s)}"] if status.eta_s is not None else []
     parts += [notes] if (notes := _notes(status)) else []
     return harmless(f"{status.state}: {', '.join(parts)}")
@@ -88,7 +103,7 @@ def _line(status: RunStatus) -> list[str]:
         status.directory,
         status.state,
         _short_progress(status),
-        fixed(status.loss),
+        _newest(status),
         fixed(status.heldout.get("loss")),
         compact(status.tokens_per_s),
         duration(status.eta_s) if status.eta_s is not None else "–",
@@ -122,7 +137,12 @@ def _loss(status: RunStatus, *, width: int) -> str:
     losses = [loss for _, loss in status.curve]
     if status.loss is None or not losses:
         return ""
-    return f"{fixed(status.loss)}  {sparkline(losses, width=min(48, width // 2))}  from {fixed(losses[0])}"
+    return f"{_newest(status)}  {sparkline(losses, width=min(48, width // 2))}  from {fixed(losses[0])}"
+
+
+def _newest(status: RunStatus) -> str:
+    """The loss; a run that has diverged must not look like the one it was before."""
+    return NOT_FINITE if status.has_diverged else fixed(status.loss)
 
 
 def _heldout(status: RunStatus) -> str:

@@ -1,13 +1,14 @@
 """The drawings of the report are valid, bounded in size and say what the data say."""
 
+import re
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from mai1.report.charts import Line, line_chart
-from mai1.report.markup import element, escape, table
-from mai1.report.scales import MAX_POINTS, compact, linear_ticks, logarithmic_ticks, thin, tick_labels
+from mai1.report.markup import element, escape, passage, shortened, table
+from mai1.report.scales import MAX_POINTS, compact, highest_shown, linear_ticks, logarithmic_ticks, thin, tick_labels
 from mai1.report.style import DARK_SHADES, LIGHT_SHADES, NUM_SHADES, blend
 from mai1.report.tiles import MAX_COLUMNS, Segment, heat_map, ratio_map, shade_of, stacked_bars
 
@@ -55,12 +56,56 @@ def test_a_heat_map_has_bounded_columns_and_carries_every_value() -> None:
     assert int(load[2 * 3 * MAX_COLUMNS :][:2], 36) == 250
 
 
-def test_a_heat_map_covers_each_cell_exactly_once() -> None:
+def painted(drawing: ElementTree.Element, shape: tuple[int, int]) -> np.ndarray:
+    """The shade of each cell `[rows, columns]` as the strokes paint them; -1 where none does, never two on one cell."""
+    shades = np.full(shape, -1)
+    for path in drawing.iter("path"):
+        for column, row, length in re.findall(r"M(\d+) (\d+)h(\d+)", path.get("d")):
+            cells = shades[int(row), int(column) : int(column) + int(length)]
+            assert len(cells) == int(length) and (cells == -1).all()
+            cells[:] = int(path.get("class").removeprefix("h"))
+    return shades
+
+
+def test_a_heat_map_paints_each_cell_once_in_its_shade_and_fills_its_frame() -> None:
     ratios = np.random.default_rng(0).lognormal(size=(30, 8))
-    paths = [path.get("d") for path in parse(heat_map(ratios, np.arange(30.0))).iter("path")]
-    boxes = [box.replace("M", "").split("H") for path in paths for box in path.split("Z") if box]
-    widths = sum(float(end.split("V")[0]) - float(start.split()[0]) for start, end, _ in boxes)
-    assert widths == pytest.approx(8 * (560 - 46 - 10), rel=1e-3)
+    drawing = parse(heat_map(ratios, np.arange(30.0)))
+    assert (painted(drawing, (8, 30)) == shade_of(ratios).T).all()
+    left, top, width, height = map(float, re.findall(r"[\d.]+", drawing.find(".//g[@class='cells']").get("transform")))
+    start, end, first, last, _ = map(float, drawing.find("svg").get("data-plot").split())
+    assert (left, left + 30 * width) == pytest.approx((start, end), abs=0.02)
+    assert (top - height / 2, top - height / 2 + 8 * height) == pytest.approx((first, last), abs=0.02)
+
+
+def test_columns_of_a_heat_map_are_equal_stretches_of_steps_also_where_records_are_uneven() -> None:
+    steps = np.array([0.0, 1, 2, 3, 40, 41, 42, 43, 44, 80])
+    ratios = np.where(steps < 40, 1.0, np.where(steps < 80, 2.0, 3.0))[:, None]
+    drawing = parse(heat_map(ratios, steps, columns=9)).find("svg")
+    edges = np.array(drawing.get("data-steps").split(), dtype=float)
+    assert np.diff(edges) == pytest.approx(9) and (edges[0], edges[-1]) == (0, 81)
+    load = drawing.get("data-load")
+    assert [int(load[at : at + 2], 36) for at in range(0, 18, 2)] == [100] * 4 + [200] * 4 + [300]
+
+
+def test_rows_of_a_heat_map_have_their_own_names() -> None:
+    drawing = parse(heat_map(np.ones((3, 4)), np.arange(3.0), row="layer", names=["3", "4", "5", "7"]))
+    words = [text.text for text in drawing.iter("text")]
+    assert "layer" in words and {"3", "4", "5", "7"} <= set(words)
+    assert drawing.find("svg").get("data-names") == "3 4 5 7"
+
+
+def test_few_values_far_above_are_cut_off_and_said() -> None:
+    y = np.linspace(4.0, 2.0, 100)
+    y[60] = 9e9
+    drawing = parse(line_chart([Line(name="loss", x=np.arange(100.0), y=y)], x_label="step"))
+    labels = [text.text for text in drawing.iter("text")]
+    assert "↑ 1 point above, up to 9B" in labels and "3.0" in labels
+    assert "9e+09" in drawing.find(".//g[@class='series']").get("data-y")
+
+
+@pytest.mark.parametrize("values", [[5.0, 5.1, 90.0], [0.0] * 99 + [1.0], list(np.linspace(10, 2, 300)), [3.0] * 50])
+def test_nothing_is_cut_off_where_it_is_what_there_is_to_see(values: list[float]) -> None:
+    assert highest_shown(np.array(values)) is None
 
 
 @pytest.mark.parametrize("has_tips", [True, False])
@@ -72,14 +117,15 @@ def test_a_map_of_ratios_has_a_cell_for_each_but_those_that_are_no_number(has_ti
     drawing = parse(
         ratio_map(ratios, ["a", '<&"', "a very long name of a source"], tips=tips if has_tips else None, x_label="x")
     )
-    cells = list(drawing.iter("rect" if has_tips else "path"))
     if has_tips:
+        cells = list(drawing.iter("rect"))
         assert [cell.get("data-tip") for cell in cells] == [tip for row in tips for tip in row[1:]]
         area = sum(float(cell.get("width")) for cell in cells)
     else:
-        boxes = [box for cell in cells for box in cell.get("d").split("Z") if box]
-        area = sum(float(box.split("H")[1].split("V")[0]) - float(box[1:].split()[0]) for box in boxes)
-    assert area == pytest.approx(3 * (560 - 98 - 10) * (num_columns - 1) / num_columns, rel=1e-2)
+        shades = painted(drawing, ratios.shape)
+        area = (shades >= 0).sum() * (560 - 112 - 10) / num_columns
+        assert (shades[:, 1:] == shade_of(ratios[:, 1:])).all()
+    assert area == pytest.approx(3 * (560 - 112 - 10) * (num_columns - 1) / num_columns, rel=1e-2)
 
 
 def test_the_uniform_share_is_the_middle_shade_and_shades_are_symmetric() -> None:
@@ -104,6 +150,7 @@ def test_the_segments_of_a_bar_fill_it_in_proportion() -> None:
         (2.9, 4.6, ["3.0", "3.5", "4.0", "4.5"]),
         (0, 0.001, ["0", "2e-4", "4e-4", "6e-4", "8e-4", "1e-3"]),
         (-1, 1, ["-1.0", "-0.5", "0", "0.5", "1.0"]),
+        (0, 2e22, ["0", "5e21", "1e22", "1.5e22", "2e22"]),
     ],
 )
 def test_ticks_are_round_and_short(low: float, high: float, labels: list[str]) -> None:
@@ -125,6 +172,8 @@ def test_logarithmic_ticks_stay_inside_the_range() -> None:
         (2e-4, "2e-4"),
         (None, "–"),
         (-81920, "-81.9k"),
+        (999e12, "999T"),
+        (3e22, "3e22"),
     ],
 )
 def test_numbers_are_written_for_people(value: float | None, text: str) -> None:
@@ -135,3 +184,15 @@ def test_all_text_is_escaped_and_markup_is_kept() -> None:
     assert escape("<b>\"'&") == "&lt;b&gt;&quot;&#x27;&amp;"
     assert parse(element("p", "\x00\x1b\ud800 <i>", element("b", "x"), title='"><script>')).find("p/b") is not None
     assert "<script>" not in table(["<script>"], [["<script>"]])
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "text"),
+    [("docs", 4, "docs"), ("documents", 5, "docu…"), ("吾輩は猫", 8, "吾輩は猫"), ("吾輩は猫である", 8, "吾輩は…")],
+)
+def test_names_are_cut_by_the_room_their_letters_take(name: str, columns: int, text: str) -> None:
+    assert shortened(name, columns) == text
+
+
+def test_a_passage_without_visible_text_says_so() -> None:
+    assert "empty" in passage("") and "nothing but 3 blanks" in passage(" \n\t")

@@ -21,7 +21,7 @@ def records_with_ledger() -> tuple[list[dict], list[dict]]:
 
 def test_the_summary_names_the_parts_by_size_and_the_gain():
     lines = summary_lines(*records_with_ledger())
-    assert lines["FLOPs"] == "8000T: 75.0% useful, learned 12.5%, repeated 6.2%, scoring 6.2%"
+    assert lines["FLOPs"] == "8e15: 75.0% useful, learned 12.5%, repeated 6.2%, scoring 6.2%"
     assert lines["gain"] == "200 bits per byte per EFLOP on held-out text"
     assert gain(records_with_ledger()[1]) == pytest.approx(1.6 / 0.008)
 
