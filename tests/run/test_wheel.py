@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_an_installed_wheel_has_every_command_and_config(tmp_path):
+def test_an_installed_wheel_has_every_command_config_and_kernel(tmp_path):
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
     built = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(ROOT)]
     subprocess.run(built, check=True, capture_output=True, timeout=300)
@@ -20,6 +20,7 @@ def test_an_installed_wheel_has_every_command_and_config(tmp_path):
     assert sorted(p.relative_to(ROOT / "configs") for p in (ROOT / "configs").rglob("*.yaml")) == sorted(
         p.relative_to(tmp_path / "site/mai1/configs") for p in (tmp_path / "site/mai1/configs").rglob("*.yaml")
     )
+    assert (tmp_path / "site/mai1/generate/step.c").read_bytes() == (ROOT / "mai1/generate/step.c").read_bytes()
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
     for command in ("prepare", "pretrain", "sft", "generate", "evaluate"):
         shown = subprocess.run(
