@@ -85,7 +85,7 @@ class ErrorConfig:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.max_fraction <= 1.0:
-            raise ValueError(f"prepare.errors.max_fraction={self.max_fraction} must be from 0 to 1")
+            raise ValueError(f"errors.max_fraction={self.max_fraction} must be from 0 to 1")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -151,16 +151,16 @@ class PrepareConfig(CurateConfig):
 
     def __post_init__(self) -> None:
         if not self.output:
-            raise ValueError("prepare.output='' must name a directory: choose one")
+            raise ValueError("output='' must name a directory: choose one")
         for key, names in (("sources", self.sources), ("instructions.sources", self.instructions.sources)):
             for name in names:
                 if not SOURCE_NAME.fullmatch(name):
-                    raise ValueError(f"prepare.{key}.{name} must be named with letters, digits, - and _: rename it")
+                    raise ValueError(f"{key}.{name} must be named with letters, digits, - and _: rename it")
         for key, least in (("max_bytes", 0), ("seed", 0), ("questions", 0), ("workers", 0)):
             if getattr(self, key) < least:
-                raise ValueError(f"prepare.{key}={getattr(self, key)} must be at least {least}")
+                raise ValueError(f"{key}={getattr(self, key)} must be at least {least}")
         if not 0.0 <= self.heldout_fraction <= 0.5:
-            raise ValueError(f"prepare.heldout_fraction={self.heldout_fraction} must be from 0 to 0.5")
+            raise ValueError(f"heldout_fraction={self.heldout_fraction} must be from 0 to 0.5")
 
 
 def located(config: CurateConfig) -> CurateConfig:

@@ -62,10 +62,10 @@ def find_files(name: str, kind: str, *, seed: int) -> list[EmbeddedFile]:
     """The files of a kind in a hashed order; ValueError for an unknown kind or when this Python comes without them."""
     if kind not in KINDS:
         choices = ", ".join(PREFIX + k for k in KINDS)
-        raise ValueError(f"prepare.sources.{name}.path={PREFIX}{kind} must be one of {choices}")
+        raise ValueError(f"sources.{name}.path={PREFIX}{kind} must be one of {choices}")
     files = list({file.path: file for file in _list_files(kind)}.values())
     if not files:
-        raise ValueError(f"prepare.sources.{name}.path={PREFIX}{kind} found no files in this Python: leave it out")
+        raise ValueError(f"sources.{name}.path={PREFIX}{kind} found no files in this Python: leave it out")
     return sorted(files, key=lambda file: (uniform(file.name.encode(), seed=seed, purpose="order"), str(file.path)))
 
 

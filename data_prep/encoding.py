@@ -122,7 +122,7 @@ def load_tokenizer(directory: str) -> Tokenizer:
     try:
         return Tokenizer.load(inside if holds_tokenizer(inside) else path)
     except ValueError as error:
-        raise ValueError(f"prepare.tokenizer_from={directory} must hold a tokenizer: {error}") from error
+        raise ValueError(f"tokenizer_from={directory} must hold a tokenizer: {error}") from error
 
 
 class _SplitWriter:

@@ -77,7 +77,7 @@ class Curated:
 
     def check(self, errors: ErrorConfig) -> None:
         """ValueError when too much is broken or nothing is left."""
-        bad, key = self.tally.table("bad"), f"prepare.sources.{self.name}.path={self.config.path}"
+        bad, key = self.tally.table("bad"), f"sources.{self.name}.path={self.config.path}"
         num_bad, num_read = bad.total(), self.tally.table("read")["documents"]
         if num_bad > errors.max_fraction * (num_bad + num_read):
             reason = bad.most_common(1)[0][0]
@@ -86,7 +86,7 @@ class Curated:
             counts = ", ".join(f"{count} {reason}" for reason, count in sorted(bad.items()))
             raise ValueError(
                 f"{key}: {num_bad} of {num_bad + num_read} documents cannot be read ({counts}), such as {sample['name']}: "
-                f"{sample['detail']}; {mend} or raise prepare.errors.max_fraction={errors.max_fraction}"
+                f"{sample['detail']}; {mend} or raise errors.max_fraction={errors.max_fraction}"
             )
         if not num_read:
             raise ValueError(f"{key} must hold at least one document: name a source with text")
@@ -97,7 +97,7 @@ class Curated:
         num_read, dropped = self.tally.table("read")["documents"], self.tally.table("dropped.documents")
         if dropped.total() < num_read:
             return
-        key = f"prepare.sources.{self.name}.path={self.config.path}"
+        key = f"sources.{self.name}.path={self.config.path}"
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
         if "limit.max_bytes" in dropped:
             raise ValueError(f"{key} has no document within max_bytes ({reasons}): raise max_bytes")
@@ -109,7 +109,7 @@ def _mend(dropped: Counter) -> str:
     stage = dropped.most_common(1)[0][0].partition(".")[0]
     if stage == "dedup":
         return "it holds what other sources hold, so remove it or name it before them"
-    return f"relax prepare.{SECTIONS.get(stage, 'rules')}"
+    return f"relax {SECTIONS.get(stage, 'rules')}"
 
 
 def select_tallies(sources: list[Curated], selection: Selection, columns: Columns) -> None:

@@ -55,11 +55,10 @@ class InstructSourceConfig:
 
     def __post_init__(self) -> None:
         if not self.path:
-            raise ValueError("prepare.instructions.sources.*.path='' must name a .jsonl or .json file")
+            raise ValueError("instructions.sources.*.path='' must name a .jsonl or .json file")
         if self.max_conversations < 0:
             raise ValueError(
-                f"prepare.instructions.sources.*.max_conversations={self.max_conversations} must be at least 0: "
-                "use 0 for all"
+                f"instructions.sources.*.max_conversations={self.max_conversations} must be at least 0: use 0 for all"
             )
 
 
@@ -82,9 +81,9 @@ class InstructConfig:
     def __post_init__(self) -> None:
         for key in ("max_tokens", "min_answer_characters"):
             if getattr(self, key) < 0:
-                raise ValueError(f"prepare.instructions.{key}={getattr(self, key)} must be at least 0")
+                raise ValueError(f"instructions.{key}={getattr(self, key)} must be at least 0")
         if not 0.0 <= self.heldout_fraction <= 0.5:
-            raise ValueError(f"prepare.instructions.heldout_fraction={self.heldout_fraction} must be from 0 to 0.5")
+            raise ValueError(f"instructions.heldout_fraction={self.heldout_fraction} must be from 0 to 0.5")
 
 
 @dataclass(slots=True)
@@ -146,8 +145,8 @@ class InstructPreparation:
             reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(figures.dropped.items()))
             such = f"; {figures.broken}" if figures.broken else ""
             raise ValueError(
-                f"prepare.instructions.sources.{name}.path={source.path} must keep at least one of its {figures.read} "
-                f"conversations ({reasons}{such}): name another file or relax prepare.instructions"
+                f"instructions.sources.{name}.path={source.path} must keep at least one of its {figures.read} "
+                f"conversations ({reasons}{such}): name another file or relax instructions"
             )
         return figures
 
@@ -219,7 +218,7 @@ class InstructPreparation:
 def check_sources(config: InstructConfig) -> None:
     """ValueError, before anything is prepared, unless every file of conversations can be read and begins with some."""
     for name, source in config.sources.items():
-        key, path = f"prepare.instructions.sources.{name}.path={source.path}", Path(source.path).expanduser()
+        key, path = f"instructions.sources.{name}.path={source.path}", Path(source.path).expanduser()
         if not path.is_file():
             raise ValueError(f"{key} must be a .jsonl or .json file: check the path")
         mistake = "it is empty"

@@ -137,7 +137,7 @@ class Selector:
             chosen |= choose_heldout(own, fraction=fraction, seed=self.config.seed)
         if not chosen:
             raise ValueError(
-                f"prepare.heldout_fraction={fraction} needs two documents in some source, but each has one: "
+                f"heldout_fraction={fraction} needs two documents in some source, but each has one: "
                 "set heldout=tail to hold out the end of each, or heldout_fraction=0"
             )
         for place in np.flatnonzero(self.is_left_N):

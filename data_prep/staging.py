@@ -23,7 +23,7 @@ class Staging:
 
     def __enter__(self) -> "Staging":
         if self.directory.is_symlink():
-            raise ValueError(f"prepare.output={self.output}: {self.directory} must be no link: remove it")
+            raise ValueError(f"output={self.output}: {self.directory} must be no link: remove it")
         self.directory.mkdir(parents=True, exist_ok=True)
         self._lock = os.fdopen(os.open(self.directory / "lock", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666), "w")
         try:
@@ -31,7 +31,7 @@ class Staging:
         except OSError as error:
             self._lock.close()
             raise ValueError(
-                f"prepare.output={self.output} is being prepared by another process: wait for it or choose another"
+                f"output={self.output} is being prepared by another process: wait for it or choose another"
             ) from error
         for path in self.directory.iterdir():
             if path.name != "lock":
@@ -75,11 +75,10 @@ def check_output(output: Path, *, overwrite: bool) -> None:
     if not output.exists():
         return
     if not read_manifest(output):
-        raise ValueError(f"prepare.output={output} already holds something that is no prepared corpus: choose another")
+        raise ValueError(f"output={output} already holds something that is no prepared corpus: choose another")
     if not overwrite:
         raise ValueError(
-            f"prepare.output={output} already holds a corpus of other settings or inputs: "
-            "choose another or set overwrite=true"
+            f"output={output} already holds a corpus of other settings or inputs: choose another or set overwrite=true"
         )
 
 
@@ -89,7 +88,7 @@ def check_disk(output: Path, *, num_bytes: int) -> None:
     free = shutil.disk_usage(place).free
     if free < num_bytes:
         raise ValueError(
-            f"prepare.output={output} needs about {num_bytes} bytes, but its disk has {free}: "
+            f"output={output} needs about {num_bytes} bytes, but its disk has {free}: "
             "free some, set max_bytes or choose another disk"
         )
 

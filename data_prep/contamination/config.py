@@ -62,11 +62,7 @@ class ContaminationConfig:
     def __post_init__(self) -> None:
         for name in self.tasks:
             if not TASK_NAME.fullmatch(name):
-                raise ValueError(
-                    f"prepare.contamination.tasks.{name} must be named with letters, digits, - and _: rename it"
-                )
+                raise ValueError(f"contamination.tasks.{name} must be named with letters, digits, - and _: rename it")
         for key in ("margin_characters", "max_cuts"):
             if getattr(self, key) < 0:
-                raise ValueError(
-                    f"prepare.contamination.{key}={getattr(self, key)} must be at least 0: use the default"
-                )
+                raise ValueError(f"contamination.{key}={getattr(self, key)} must be at least 0: use the default")

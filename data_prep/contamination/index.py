@@ -70,7 +70,7 @@ class ContaminationIndex:
         for name, task in zip(config.tasks, tasks, strict=True):
             if not len(task.numbers_I):
                 raise ValueError(
-                    f"prepare.contamination.tasks.{name}.path={config.tasks[name].path} must hold an item of at least "
+                    f"contamination.tasks.{name}.path={config.tasks[name].path} must hold an item of at least "
                     f"{MIN_ITEM_WORDS} words, but its longest has fewer: name the answer or the choices too, or leave it out"
                 )
         first_items = np.cumsum([0, *(len(task.numbers_I) for task in tasks)])

@@ -28,7 +28,7 @@ class Item(NamedTuple):
 
 def read_items(name: str, task: TaskConfig) -> list[Item]:
     """All items of a task in the order of its file. ValueError where the file cannot be read or lacks a field."""
-    key, path = f"prepare.contamination.tasks.{name}", Path(task.path).expanduser()
+    key, path = f"contamination.tasks.{name}", Path(task.path).expanduser()
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ValueError(f"it has {path.stat().st_size} bytes, at most {MAX_FILE_BYTES}")

@@ -39,11 +39,9 @@ class MinHashConfig:
     def __post_init__(self) -> None:
         for key in ("num_bands", "rows_per_band", "ngram_words"):
             if getattr(self, key) < 1:
-                raise ValueError(
-                    f"prepare.dedup.minhash.{key}={getattr(self, key)} must be at least 1: use the default"
-                )
+                raise ValueError(f"dedup.minhash.{key}={getattr(self, key)} must be at least 1: use the default")
         if self.seed < 0:
-            raise ValueError(f"prepare.dedup.minhash.seed={self.seed} must be at least 0: use the default")
+            raise ValueError(f"dedup.minhash.seed={self.seed} must be at least 0: use the default")
 
 
 def chance_to_meet(overlap: float, config: MinHashConfig) -> float:

@@ -46,7 +46,7 @@ class PassageConfig:
 
     def __post_init__(self) -> None:
         if self.min_words < 1:
-            raise ValueError(f"prepare.dedup.passages.min_words={self.min_words} must be at least 1: use 50")
+            raise ValueError(f"dedup.passages.min_words={self.min_words} must be at least 1: use 50")
 
 
 ENDS = {PassageUnit.lines: re.compile(r"\n"), PassageUnit.paragraphs: re.compile(r"\n[^\S\n]*\n\s*")}

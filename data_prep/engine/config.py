@@ -35,12 +35,12 @@ class RayConfig:
 
     def __post_init__(self) -> None:
         if self.num_cpus < 0:
-            raise ValueError(f"prepare.engine_options.ray.num_cpus={self.num_cpus} must be at least 0")
+            raise ValueError(f"engine_options.ray.num_cpus={self.num_cpus} must be at least 0")
         if self.address and not CLUSTER_ADDRESS.fullmatch(self.address):
-            raise ValueError(f"prepare.engine_options.ray.address={self.address} must be auto or HOST:PORT")
+            raise ValueError(f"engine_options.ray.address={self.address} must be auto or HOST:PORT")
         if self.address and self.num_cpus:
             raise ValueError(
-                f"prepare.engine_options.ray.num_cpus={self.num_cpus} is of a cluster started here, but "
+                f"engine_options.ray.num_cpus={self.num_cpus} is of a cluster started here, but "
                 f"address={self.address} names a running one: remove one of the two"
             )
 
@@ -77,7 +77,7 @@ class SlurmConfig:
     """Seconds that the shared file system may take to show, after the job ended, what its tasks wrote."""
 
     def __post_init__(self) -> None:
-        here = "prepare.engine_options.slurm"
+        here = "engine_options.slurm"
         for key in self.options:
             if key not in SLURM_OPTIONS:
                 raise ValueError(f"{here}.options.{key} must be one of {', '.join(SLURM_OPTIONS)}")

@@ -60,7 +60,7 @@ class RayEngine:
             ray.init(address=address, runtime_env=environment, log_to_driver=False, logging_level="error")
         except OSError as error:  # ConnectionError from Ray is one too
             raise ValueError(
-                f"prepare.engine_options.ray.address={address} must be a running cluster ({error}): "
+                f"engine_options.ray.address={address} must be a running cluster ({error}): "
                 "start one with `ray start --head`, or remove it to have one started here"
             ) from error
 

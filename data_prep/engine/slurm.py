@@ -34,7 +34,7 @@ HOPELESS = {
 }
 """Reasons of squeue's for which a job waits until a person does something."""
 
-HERE = "prepare.engine_options.slurm"
+HERE = "engine_options.slurm"
 
 
 class SlurmEngine:
@@ -45,11 +45,9 @@ class SlurmEngine:
 
     def __enter__(self) -> "SlurmEngine":
         if shutil.which("sbatch") is None:
-            raise ValueError(
-                "prepare.engine=slurm needs sbatch on PATH: start it on a login node, or choose another engine"
-            )
+            raise ValueError("engine=slurm needs sbatch on PATH: start it on a login node, or choose another engine")
         if "\\" in str(self.work):
-            raise ValueError(f"prepare.output: {self.work} has a backslash, which sbatch drops: choose another name")
+            raise ValueError(f"output: {self.work} has a backslash, which sbatch drops: choose another name")
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -36,6 +36,6 @@ def make_engine(
         except ModuleNotFoundError as error:
             if error.name != "ray":
                 raise
-            raise ValueError("prepare.engine=ray needs the package ray: install it, or choose another engine") from None
+            raise ValueError("engine=ray needs the package ray: install it, or choose another engine") from None
         return RayEngine(work, options.ray, is_quiet=is_quiet, table=table)
     return SlurmEngine(work, options.slurm, is_quiet=is_quiet, table=table)

@@ -30,7 +30,7 @@ def list_slices(name: str, config: SourceConfig, *, seed: int, slice_bytes: int 
     of their paths. Of what files hold only Parquet's tables of contents are read: what is broken is said when a slice is read.
     """
     assert slice_bytes > 0
-    key = f"prepare.sources.{name}.path={config.path}"
+    key = f"sources.{name}.path={config.path}"
     if config.path.startswith(EMBEDDED_PREFIX):
         files = [(SliceKind.embedded, file) for file in find_embedded_files(name, config, seed=seed)]
         return list(grouped(files, slice_bytes=min(slice_bytes, EMBEDDED_SLICE_BYTES), is_shuffled=True))

@@ -72,7 +72,7 @@ class SourceConfig:
     """Who wrote or collected the text and where it was found, for the data card."""
 
     def __post_init__(self) -> None:
-        key = "prepare.sources.*"
+        key = "sources.*"
         if not self.path:
             raise ValueError(f"{key}.path='' must name a file, directory, glob, URL, embedded: or datasets:")
         if not self.text_field:

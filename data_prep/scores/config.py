@@ -60,16 +60,16 @@ class ScoresConfig:
 
     def __post_init__(self) -> None:
         if self.characters < 1000:
-            raise ValueError(f"prepare.scores.characters={self.characters} must be at least 1,000")
+            raise ValueError(f"scores.characters={self.characters} must be at least 1,000")
         for name, scorer in self.scorers.items():
             if not NAME.fullmatch(name):
                 raise ValueError(
-                    f"prepare.scores.scorers.{name}: a name must be at most 40 of a-z, 0-9 and _, and begin with a letter"
+                    f"scores.scorers.{name}: a name must be at most 40 of a-z, 0-9 and _, and begin with a letter"
                 )
             for key in NEEDED_PATHS.get(scorer.kind, ()):
                 if not getattr(getattr(scorer, scorer.kind.value), key):
                     raise ValueError(
-                        f"prepare.scores.scorers.{name}.{scorer.kind.value}.{key}='' must name a file of examples, "
+                        f"scores.scorers.{name}.{scorer.kind.value}.{key}='' must name a file of examples, "
                         f"as kind={scorer.kind.value} learns from it"
                     )
 
@@ -77,7 +77,7 @@ class ScoresConfig:
 def example_files(config: ScoresConfig) -> dict[str, Path]:
     """The files that scorers learn from, by key: what is fitted depends on their content, too."""
     return {
-        f"prepare.scores.scorers.{name}.{each.kind.value}.{key}": Path(
+        f"scores.scorers.{name}.{each.kind.value}.{key}": Path(
             getattr(getattr(each, each.kind.value), key)
         ).expanduser()
         for name, each in config.scorers.items()

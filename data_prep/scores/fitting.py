@@ -60,7 +60,7 @@ def _load(path: Path, name: str, config: ScoresConfig) -> FittedScorer:
     except (OSError, BadZipFile, ValueError, EOFError) as error:
         raise ValueError(f"{path} must be a scorer that was fitted before: {error}") from error
     if "settings" not in state or str(state.pop("settings")) != _settings(config, name):
-        raise ValueError(f"{path} was fitted with other settings than prepare.scores.scorers.{name}: fit it again")
+        raise ValueError(f"{path} was fitted with other settings than scores.scorers.{name}: fit it again")
     scorer = SCORERS[section.kind](section)
     scorer.restore(state)
     return FittedScorer(name, scorer, frozenset(section.languages), config.characters)

@@ -34,8 +34,8 @@ class BasicConfig:
     def __post_init__(self) -> None:
         counts = ("min_characters", "max_characters", "max_line_characters")
         fractions = ("min_letter_fraction", "max_digit_fraction", "max_repeated_line_fraction")
-        check_limits(self, "prepare.rules.basic", counts=counts, fractions=fractions)
-        check_order(self, "prepare.rules.basic", "min_characters", "max_characters")
+        check_limits(self, "rules.basic", counts=counts, fractions=fractions)
+        check_order(self, "rules.basic", "min_characters", "max_characters")
 
     def rules(self) -> list[Rule]:
         """All rules, in the order they are asked."""

@@ -54,9 +54,7 @@ class BoilerplateConfig:
     def __post_init__(self) -> None:
         for key in ("min_line_words", "max_word_characters", "menu_lines", "repeated_menu_lines", "max_menu_words"):
             if getattr(self, key) < 0:
-                raise ValueError(
-                    f"prepare.boilerplate.{key}={getattr(self, key)} must be at least 0: use 0 to turn it off"
-                )
+                raise ValueError(f"boilerplate.{key}={getattr(self, key)} must be at least 0: use 0 to turn it off")
 
 
 class BoilerplateStage:

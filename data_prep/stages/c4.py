@@ -40,7 +40,7 @@ class C4Config:
     """A list of words and phrases, one a line, that a page must not have; empty: none."""
 
     def __post_init__(self) -> None:
-        check_limits(self, "prepare.rules.c4", counts=("min_sentences", "lorem_ipsum", "curly_brackets", "bad_words"))
+        check_limits(self, "rules.c4", counts=("min_sentences", "lorem_ipsum", "curly_brackets", "bad_words"))
 
     def rules(self) -> list[Rule]:
         """All rules, in the order they are asked. ValueError when the list of words cannot be read."""
@@ -67,7 +67,7 @@ def num_lorem_ipsum(view: TextView) -> int:
 
 def bad_words_counter(path: str) -> Callable[[TextView], int]:
     """Counts the different entries of a list that a text has: as whole words, or anywhere where characters are counted."""
-    entries = set(read_word_list(path, key="prepare.rules.c4.bad_words_file"))
+    entries = set(read_word_list(path, key="rules.c4.bad_words_file"))
     words = {entry for entry in entries if WORD.fullmatch(entry)}
     phrases = sorted(entries - words)
 

@@ -65,7 +65,7 @@ class CodeConfig:
     def __post_init__(self) -> None:
         if not 0.0 < self.min_symbol_fraction <= 1.0:
             raise ValueError(
-                f"prepare.rules.code.min_symbol_fraction={self.min_symbol_fraction} must be above 0 and at most 1: "
+                f"rules.code.min_symbol_fraction={self.min_symbol_fraction} must be above 0 and at most 1: "
                 "use enabled=false to treat everything as prose"
             )
 

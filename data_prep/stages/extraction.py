@@ -14,7 +14,7 @@ from data_prep.reading.bad import is_panic
 from data_prep.reading.pages import CHARSET
 from data_prep.stages.markup_limits import fault_of_markup
 
-KEY = "prepare.extraction"
+KEY = "extraction"
 NOT_THE_PAGE = ":not(html):not(body):not(main):not(article)"
 """Sites put state into classes of their largest elements, such as `cookie-accepted`."""
 

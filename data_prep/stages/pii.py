@@ -62,7 +62,7 @@ class PiiConfig:
             text = getattr(self, kind.value)
             if not text or any(True for _ in finds_of(text, list(PiiKind))):
                 raise ValueError(
-                    f"prepare.pii.{kind.value}={text!r} must be some text that is not itself personal data: "
+                    f"pii.{kind.value}={text!r} must be some text that is not itself personal data: "
                     f"use something like [{kind.name.upper()}]"
                 )
 

@@ -68,7 +68,7 @@ class RepetitionConfig:
 
     def __post_init__(self) -> None:
         keys = tuple(key for key in RepetitionConfig.__dataclass_fields__ if key != "enabled")
-        check_limits(self, "prepare.rules.repetition", fractions=keys)
+        check_limits(self, "rules.repetition", fractions=keys)
 
     def rules(self) -> list[Rule]:
         """All rules, in the order they are asked."""

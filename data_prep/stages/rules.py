@@ -51,9 +51,9 @@ class RulesConfig:
 
     def __post_init__(self) -> None:
         known = {rule.name for rules in self.families(LanguageRules(stop_words=["the"])).values() for rule in rules}
-        _check_names("prepare.rules.code", self.code, known)
+        _check_names("rules.code", self.code, known)
         for code, entry in self.languages.items():
-            _check_names(f"prepare.rules.languages.{code}", entry, known)
+            _check_names(f"rules.languages.{code}", entry, known)
 
     def families(self, language: LanguageRules) -> dict[str, list[Rule]]:
         """Each family's rules, families and rules in the order they are asked, whether they are on or off."""

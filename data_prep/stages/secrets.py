@@ -54,7 +54,7 @@ class SecretsConfig:
     def __post_init__(self) -> None:
         if not self.placeholder or any(True for _ in secrets_of(self.placeholder, list(SecretKind))):
             raise ValueError(
-                f"prepare.secrets.placeholder={self.placeholder!r} must be some text that is not itself a secret: use [SECRET]"
+                f"secrets.placeholder={self.placeholder!r} must be some text that is not itself a secret: use [SECRET]"
             )
 
 

@@ -64,17 +64,15 @@ class UrlConfig:
     def __post_init__(self) -> None:
         if self.max_soft_words < 0:
             raise ValueError(
-                f"prepare.urls.max_soft_words={self.max_soft_words} must be at least 0: use builtin_words=false to turn it off"
+                f"urls.max_soft_words={self.max_soft_words} must be at least 0: use builtin_words=false to turn it off"
             )
         for word in self.blocked_words:
             if not WORD.fullmatch(word):
-                raise ValueError(
-                    f"prepare.urls.blocked_words: {word!r} must be one word of letters and digits: write it so"
-                )
+                raise ValueError(f"urls.blocked_words: {word!r} must be one word of letters and digits: write it so")
         for key in ("blocked_domain_files", "allowed_domain_files", "blocked_word_files"):
             for path in getattr(self, key):
                 if not Path(path).expanduser().is_file():
-                    raise ValueError(f"prepare.urls.{key}: {path} must be a file: write the path of one")
+                    raise ValueError(f"urls.{key}: {path} must be a file: write the path of one")
 
 
 class UrlStage:
@@ -84,13 +82,9 @@ class UrlStage:
 
     def __init__(self, config: UrlConfig) -> None:
         self.config = config
-        self.blocked = DomainSet(
-            config.blocked_domains, config.blocked_domain_files, "prepare.urls.blocked_domain_files"
-        )
-        self.allowed = DomainSet(
-            config.allowed_domains, config.allowed_domain_files, "prepare.urls.allowed_domain_files"
-        )
-        listed = [read_word_list(path, key="prepare.urls.blocked_word_files") for path in config.blocked_word_files]
+        self.blocked = DomainSet(config.blocked_domains, config.blocked_domain_files, "urls.blocked_domain_files")
+        self.allowed = DomainSet(config.allowed_domains, config.allowed_domain_files, "urls.allowed_domain_files")
+        listed = [read_word_list(path, key="urls.blocked_word_files") for path in config.blocked_word_files]
         self.words = {word.lower() for word in config.blocked_words}.union(*listed)
         self.words |= BLOCKED_WORDS if config.builtin_words else frozenset()
 

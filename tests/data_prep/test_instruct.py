@@ -222,7 +222,7 @@ def test_a_file_without_conversations_is_refused_at_once(tmp_path: Path, content
 @pytest.mark.parametrize("settings", [{"heldout_fraction": 0.6}, {"max_tokens": -1}, {"min_answer_characters": -1}])
 def test_wrong_settings_are_refused(settings: dict):
     (key,) = settings
-    with pytest.raises(ValueError, match=rf"prepare\.instructions\.{key}="):
+    with pytest.raises(ValueError, match=rf"instructions\.{key}="):
         InstructConfig(**settings)
     with pytest.raises(ValueError, match="max_conversations=-1 must be at least 0"):
         InstructSourceConfig(path="x", max_conversations=-1)

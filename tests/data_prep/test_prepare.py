@@ -195,7 +195,7 @@ def test_a_finished_corpus_is_recognised_and_left_alone(run, books: Path, tmp_pa
 
 def test_changed_settings_or_inputs_need_overwrite(run, make_text, books: Path, tmp_path: Path):
     run(books)
-    with pytest.raises(ValueError, match=r"prepare.output=.*out already holds a corpus .* set overwrite=true"):
+    with pytest.raises(ValueError, match=r"output=.*out already holds a corpus .* set overwrite=true"):
         run(books, seed=5)
     books.write_text(books.read_text() + json.dumps({"text": make_text(77)}) + "\n")
     with pytest.raises(ValueError, match="already holds a corpus of other settings or inputs"):
@@ -280,7 +280,7 @@ def test_two_runs_cannot_write_the_same_output(run, books: Path, tmp_path: Path)
 
 def test_a_full_disk_is_noticed_before_writing(run, books: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setattr("data_prep.staging.shutil.disk_usage", lambda place: type("Usage", (), {"free": 1000}))
-    with pytest.raises(ValueError, match=r"prepare.output=.* needs about \d+ bytes, but its disk has 1000"):
+    with pytest.raises(ValueError, match=r"output=.* needs about \d+ bytes, but its disk has 1000"):
         run(books)
     assert [p.name for p in tmp_path.iterdir()] == ["books.jsonl"]
 
@@ -299,7 +299,7 @@ def test_a_corpus_that_is_too_small_for_its_vocabulary_says_what_works(run, book
 def test_everything_dropped_is_an_error_that_gives_the_reasons(run, books: Path):
     with pytest.raises(
         ValueError,
-        match=r"must keep at least one of its 60 documents \(60 basic.too_short\): relax prepare.rules.basic",
+        match=r"must keep at least one of its 60 documents \(60 basic.too_short\): relax rules.basic",
     ):
         run(books, rules=RulesConfig(basic=BasicConfig(min_characters=10_000)))
 
@@ -312,13 +312,13 @@ def test_a_limit_below_the_smallest_document_is_an_error(run, books: Path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"output": ""}, "prepare.output='' must name a directory"),
-        ({"sources": {"../x": SourceConfig(path="a")}}, "prepare.sources.../x must be named with letters"),
-        ({"max_bytes": -1}, "prepare.max_bytes=-1 must be at least 0"),
-        ({"questions": -1}, "prepare.questions=-1 must be at least 0"),
-        ({"workers": -1}, "prepare.workers=-1 must be at least 0"),
-        ({"heldout_fraction": 0.6}, "prepare.heldout_fraction=0.6 must be from 0 to 0.5"),
-        ({"heldout_fraction": float("nan")}, "prepare.heldout_fraction=nan must be from 0 to 0.5"),
+        ({"output": ""}, "output='' must name a directory"),
+        ({"sources": {"../x": SourceConfig(path="a")}}, "sources.../x must be named with letters"),
+        ({"max_bytes": -1}, "max_bytes=-1 must be at least 0"),
+        ({"questions": -1}, "questions=-1 must be at least 0"),
+        ({"workers": -1}, "workers=-1 must be at least 0"),
+        ({"heldout_fraction": 0.6}, "heldout_fraction=0.6 must be from 0 to 0.5"),
+        ({"heldout_fraction": float("nan")}, "heldout_fraction=nan must be from 0 to 0.5"),
     ],
 )
 def test_wrong_settings_are_refused(changes: dict, message: str):
@@ -382,11 +382,11 @@ NO_TARGET = ScorerConfig(kind=ScorerKind.importance, importance=ImportanceConfig
     [
         (
             {"instructions": NO_TALKS},
-            r"prepare\.instructions\.sources\.talks\.path=none\.jsonl must be a .jsonl or .json",
+            r"instructions\.sources\.talks\.path=none\.jsonl must be a .jsonl or .json",
         ),
         (
             {"scores": ScoresConfig(scorers={"t": NO_TARGET})},
-            r"prepare\.scores\.scorers\.t\.importance\.target=no\.txt must be a .jsonl or .txt file of examples: check",
+            r"scores\.scorers\.t\.importance\.target=no\.txt must be a .jsonl or .txt file of examples: check",
         ),
     ],
 )

@@ -24,7 +24,7 @@ def fail(arguments: dict, folder: Path) -> dict:
     _note(arguments)
     (folder / "half_written").write_text("x")
     raise {"ValueError": ValueError, "ZeroDivisionError": ZeroDivisionError, "OSError": OSError}[arguments["error"]](
-        "prepare.number=7 is wrong:\n use another"
+        "number=7 is wrong:\n use another"
     )
 
 

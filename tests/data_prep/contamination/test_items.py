@@ -86,8 +86,8 @@ def test_a_missing_file_is_explained():
 
 
 def test_wrong_settings_are_refused():
-    with pytest.raises(ValueError, match="prepare.contamination.tasks.a b must be named with letters"):
+    with pytest.raises(ValueError, match="contamination.tasks.a b must be named with letters"):
         ContaminationConfig(tasks={"a b": TaskConfig(path="x")})
     for key in ("margin_characters", "max_cuts"):
-        with pytest.raises(ValueError, match=f"prepare.contamination.{key}=-1 must be at least 0"):
+        with pytest.raises(ValueError, match=f"contamination.{key}=-1 must be at least 0"):
             ContaminationConfig(**{key: -1})

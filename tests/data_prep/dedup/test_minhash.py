@@ -124,7 +124,7 @@ def test_the_table_in_the_documentation_is_right():
 
 @pytest.mark.parametrize("key", ["num_bands", "rows_per_band", "ngram_words"])
 def test_wrong_settings_are_refused(key: str):
-    with pytest.raises(ValueError, match=f"prepare.dedup.minhash.{key}=0 must be at least 1"):
+    with pytest.raises(ValueError, match=f"dedup.minhash.{key}=0 must be at least 1"):
         MinHashConfig(**{key: 0})
-    with pytest.raises(ValueError, match="prepare.dedup.minhash.seed=-1 must be at least 0"):
+    with pytest.raises(ValueError, match="dedup.minhash.seed=-1 must be at least 0"):
         MinHashConfig(seed=-1)

@@ -176,6 +176,6 @@ def test_slices_give_the_same_passages_as_everything_at_once(unit: PassageUnit):
 
 
 def test_wrong_settings_are_refused():
-    with pytest.raises(ValueError, match="prepare.dedup.passages.min_words=0 must be at least 1"):
+    with pytest.raises(ValueError, match="dedup.passages.min_words=0 must be at least 1"):
         PassageConfig(min_words=0)
     assert PassageConfig().unit is PassageUnit.off and PassageConfig().min_words == 50

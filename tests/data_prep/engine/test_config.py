@@ -27,7 +27,7 @@ from data_prep.engine.start import make_engine
     ],
 )
 def test_wrong_settings_are_refused(changes: dict, says: str):
-    with pytest.raises(ValueError, match=rf"^prepare\.engine_options\.slurm\.{says}"):
+    with pytest.raises(ValueError, match=rf"^engine_options\.slurm\.{says}"):
         SlurmConfig(**changes)
 
 
@@ -51,5 +51,5 @@ def test_the_configuration_decides_the_engine(tmp_path: Path):
 def test_without_ray_its_engine_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delitem(sys.modules, "data_prep.engine.ray_engine", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ValueError, match="^prepare.engine=ray needs the package ray: install it, or choose another"):
+    with pytest.raises(ValueError, match="^engine=ray needs the package ray: install it, or choose another"):
         make_engine(EngineKind.ray, tmp_path, options=EngineOptions(), num_workers=1, is_quiet=True)

@@ -114,16 +114,14 @@ def test_a_task_that_is_killed_time_and_again_stops_the_run_and_is_named(tmp_pat
 
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_a_users_mistake_arrives_as_one_line(tmp_path: Path, num_workers: int):
-    with pytest.raises(ValueError, match="^prepare.number=7 is wrong: use another$"):
+    with pytest.raises(ValueError, match="^number=7 is wrong: use another$"):
         run(tmp_path, [other(tmp_path, "fail", error="ValueError")], num_workers=num_workers)
     assert not list(tmp_path.rglob("half_written"))
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_any_other_error_names_the_task_and_its_log(tmp_path: Path, num_workers: int):
-    with pytest.raises(
-        TaskError, match=r"^fail \w{12} \(.*ZeroDivisionError: prepare.number=7 .*; see .*\.log; 0 of 1"
-    ):
+    with pytest.raises(TaskError, match=r"^fail \w{12} \(.*ZeroDivisionError: number=7 .*; see .*\.log; 0 of 1"):
         run(tmp_path, [other(tmp_path, "fail", error="ZeroDivisionError")], num_workers=num_workers)
     [log] = (tmp_path / "logs").iterdir()
     assert "Traceback" in log.read_text() and "engine_tasks.py" in log.read_text()

@@ -88,7 +88,7 @@ def test_a_task_that_is_killed_time_and_again_stops_the_run_and_is_named(engine:
 
 
 def test_errors_arrive_as_from_the_local_engine(engine: RayEngine, work: Path):
-    with pytest.raises(ValueError, match="^prepare.number=7 is wrong: use another$"):
+    with pytest.raises(ValueError, match="^number=7 is wrong: use another$"):
         engine.run([other(work, "fail", error="ValueError")], title="x")
     with pytest.raises(TaskError, match=r"^fail .*: ZeroDivisionError: .*; see .*/logs/fail-\w{12}\.log; 0 of 1"):
         engine.run([other(work, "fail", error="ZeroDivisionError")], title="x")
@@ -110,8 +110,6 @@ def test_a_running_cluster_is_joined_and_left_running(engine: RayEngine, work: P
 
 
 def test_a_cluster_that_is_not_there_is_said_in_one_line(work: Path):
-    says = (
-        r"^prepare\.engine_options\.ray\.address=127\.0\.0\.1:1 must be a running cluster \(.*refused\): start one with"
-    )
+    says = r"^engine_options\.ray\.address=127\.0\.0\.1:1 must be a running cluster \(.*refused\): start one with"
     with pytest.raises(ValueError, match=says), RayEngine(work, RayConfig(address="127.0.0.1:1")):
         pass

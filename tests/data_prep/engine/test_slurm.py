@@ -104,7 +104,7 @@ def test_a_task_that_is_killed_time_and_again_is_named_with_its_log(slurm: FakeS
 
 def test_a_users_mistake_arrives_as_one_line_and_nothing_more_starts(slurm: FakeSlurm, work: Path):
     tasks = [other(work, "fail", error="ValueError"), *squares(work, range(3))]
-    with pytest.raises(ValueError, match="^prepare.number=7 is wrong: use another$"):
+    with pytest.raises(ValueError, match="^number=7 is wrong: use another$"):
         run(work, tasks, max_elements=1)
     assert slurm.cancelled() in ([], ["--state=PENDING 1"]) and count(work / "side") == 1
 
@@ -133,9 +133,7 @@ def test_what_slurm_will_never_start_is_cancelled_and_said(slurm: FakeSlurm, wor
     (slurm.folder / "squeue").write_text(
         (slurm.folder / "squeue").read_text().replace("[[ -e $here/queued", "true || [[")
     )
-    with pytest.raises(
-        ValueError, match=r"^Slurm will never start its job 1 \(PartitionTimeLimit\): mend prepare\.engine"
-    ):
+    with pytest.raises(ValueError, match=r"^Slurm will never start its job 1 \(PartitionTimeLimit\): mend engine"):
         run(work, squares(work, range(2)))
     assert slurm.cancelled() == ["1"]
 
@@ -150,14 +148,12 @@ def test_a_refusal_of_sbatch_is_passed_on(slurm: FakeSlurm, work: Path):
 
 def test_without_slurm_the_engine_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ValueError, match="prepare.engine=slurm needs sbatch on PATH"):
+    with pytest.raises(ValueError, match="engine=slurm needs sbatch on PATH"):
         run(tmp_path, [])
 
 
 def test_a_folder_that_sbatch_cannot_write_to_is_refused(slurm: FakeSlurm, tmp_path: Path):
-    with pytest.raises(
-        ValueError, match=r"^prepare\.output: .*a\\b has a backslash, which sbatch drops: choose another"
-    ):
+    with pytest.raises(ValueError, match=r"^output: .*a\\b has a backslash, which sbatch drops: choose another"):
         run(tmp_path / "a\\b", [])
 
 

@@ -256,7 +256,7 @@ def test_missing_paths_and_unknown_endings_are_refused(tmp_path: Path, read):
     (tmp_path / "a.pdf").write_bytes(b"x")
     (tmp_path / "empty.txt").write_bytes(b"")
     os.mkfifo(tmp_path / "pipe.txt")
-    assert "prepare.sources.mine.path=" in message_of(read, tmp_path / "absent.txt")
+    assert "sources.mine.path=" in message_of(read, tmp_path / "absent.txt")
     assert "must be an existing file, directory or glob" in message_of(read, tmp_path / "absent.txt")
     assert "at least one file ending in .txt .md" in message_of(read, tmp_path / "*.zip")
     assert "at least one file ending in .txt .md" in message_of(read, tmp_path / "a.pdf")
@@ -278,7 +278,7 @@ def test_missing_paths_and_unknown_endings_are_refused(tmp_path: Path, read):
     ],
 )
 def test_wrong_settings_are_refused(settings: dict, message: str):
-    with pytest.raises(ValueError, match=rf"prepare\.sources\.\*\.{message}"):
+    with pytest.raises(ValueError, match=rf"sources\.\*\.{message}"):
         SourceConfig(**settings)
 
 

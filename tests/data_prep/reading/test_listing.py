@@ -96,7 +96,7 @@ def test_urls_are_listed_and_read_like_paths(read):
     system.rm("/corpus/a.jsonl")
     assert [outcome.reason for outcome in read_slice(piece, config)] == ["input.vanished"]
     for path, message in (("memory://absent", "at least one file"), ("nonsense://x", "a URL that fsspec can list")):
-        with pytest.raises(ValueError, match=rf"prepare\.sources\.mine\.path={path} must .*{message}"):
+        with pytest.raises(ValueError, match=rf"sources\.mine\.path={path} must .*{message}"):
             read(path)
 
 

@@ -99,9 +99,7 @@ def test_data_sets_are_read_in_order_and_cut_like_files(tmp_path: Path, read, mo
         assert [d.text for d in read(**settings)] == TEXTS
     assert len(list_slices("mine", SourceConfig(path=f"datasets:{tmp_path / 'saved'}"), seed=0, slice_bytes=40)) > 1
     assert [d.text for d in read(f"datasets:{tmp_path / 'saved'}", slice_bytes=40)] == TEXTS
-    with pytest.raises(
-        ValueError, match=r"prepare\.sources\.mine\.path=datasets:.* must be a data set with split 'test'"
-    ):
+    with pytest.raises(ValueError, match=r"sources\.mine\.path=datasets:.* must be a data set with split 'test'"):
         read(f"datasets:{tmp_path / 'absent'}", split="test")
 
 

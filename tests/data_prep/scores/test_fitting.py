@@ -119,9 +119,7 @@ def test_limits_can_change_after_fitting_and_what_was_fitted_cannot(config: Scor
     for change in ({"prior": PriorConfig(buckets=2**12)}, {"kind": ScorerKind.linear, "linear": LinearConfig()}):
         changed = replace(config)
         changed.scorers = config.scorers | {"usual": replace(config.scorers["usual"], **change)}
-        with pytest.raises(
-            ValueError, match=r"usual\.npz was fitted with other settings than prepare\.scores\.scorers\.usual"
-        ):
+        with pytest.raises(ValueError, match=r"usual\.npz was fitted with other settings than scores\.scorers\.usual"):
             load_scorers(tmp_path, changed)
 
 
@@ -176,12 +174,12 @@ def test_a_scorer_of_ones_own_needs_one_line_in_the_table(monkeypatch: pytest.Mo
 
 
 def test_wrong_settings_are_named():
-    with pytest.raises(ValueError, match=r"prepare\.scores\.scorers\.Big Name: a name must be"):
+    with pytest.raises(ValueError, match=r"scores\.scorers\.Big Name: a name must be"):
         ScoresConfig(scorers={"Big Name": ScorerConfig(kind=ScorerKind.prior)})
-    with pytest.raises(ValueError, match=r"prepare\.scores\.characters=10 must be at least 1,000"):
+    with pytest.raises(ValueError, match=r"scores\.characters=10 must be at least 1,000"):
         ScoresConfig(characters=10)
     for kind, key in (("linear", "positive"), ("importance", "target")):
-        with pytest.raises(ValueError, match=rf"prepare\.scores\.scorers\.q\.{kind}\.{key}='' must name a file"):
+        with pytest.raises(ValueError, match=rf"scores\.scorers\.q\.{kind}\.{key}='' must name a file"):
             ScoresConfig(scorers={"q": ScorerConfig(kind=ScorerKind[kind])})
     with pytest.raises(ValueError, match=r"q\.linear\.negative='' must name a file"):
         ScoresConfig(scorers={"q": ScorerConfig(kind=ScorerKind.linear, linear=LinearConfig(positive="a.txt"))})

@@ -79,15 +79,15 @@ def test_a_document_without_words_is_not_judged(target: str):
 
 
 def test_a_missing_sample_or_target_is_named(tmp_path: Path, target: str):
-    with pytest.raises(ValueError, match=r"prepare\.scores: the sample holds no words"):
+    with pytest.raises(ValueError, match=r"scores: the sample holds no words"):
         fitted([], target)
     with pytest.raises(
         ValueError,
-        match=r"prepare\.scores\.importance\.target=.*none\.jsonl must be a file that exists: check the path",
+        match=r"scores\.importance\.target=.*none\.jsonl must be a file that exists: check the path",
     ):
         fitted(CLEAN, str(tmp_path / "none.jsonl"))
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(ValueError, match=r"target=.*empty\.txt must hold at least one text"):
         fitted(CLEAN, str(tmp_path / "empty.txt"))
-    with pytest.raises(ValueError, match=r"prepare\.scores\.importance\.buckets=3 must be"):
+    with pytest.raises(ValueError, match=r"scores\.importance\.buckets=3 must be"):
         ImportanceConfig(target=target, buckets=3)

@@ -96,5 +96,5 @@ def test_a_document_may_end_up_empty():
 
 @pytest.mark.parametrize("key", [key for key, value in OFF.items() if value is not False] + ["max_menu_words"])
 def test_wrong_limits_are_refused(key: str):
-    with pytest.raises(ValueError, match=f"prepare.boilerplate.{key}=-1 must be at least 0"):
+    with pytest.raises(ValueError, match=f"boilerplate.{key}=-1 must be at least 0"):
         BoilerplateConfig(**{key: -1})

@@ -220,5 +220,5 @@ def test_estimated_depths_equal_a_walk_over_the_tags():
     ],
 )
 def test_wrong_settings_are_refused(settings: dict, message: str):
-    with pytest.raises(ValueError, match=rf"prepare\.extraction\.{message}"):
+    with pytest.raises(ValueError, match=rf"extraction\.{message}"):
         ExtractionConfig(**settings)

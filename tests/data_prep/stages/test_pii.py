@@ -242,7 +242,7 @@ def test_phones_are_replaced_only_on_request():
 
 @pytest.mark.parametrize("text", ["", "x@y.com", "93.184.216.34"])
 def test_a_placeholder_must_not_be_personal_data_itself(text: str):
-    with pytest.raises(ValueError, match=r"prepare\.pii\.email=.* use something like \[EMAIL\]"):
+    with pytest.raises(ValueError, match=r"pii\.email=.* use something like \[EMAIL\]"):
         PiiConfig(email=text)
 
 

@@ -235,10 +235,10 @@ def test_technical_prose_is_not_taken_for_spam():
         (
             "code",
             CodeConfig(skip=["gopher.few_wurds"]),
-            "prepare.rules.code.skip: gopher.few_wurds is no rule: did you mean",
+            "rules.code.skip: gopher.few_wurds is no rule: did you mean",
         ),
-        ("code", CodeConfig(limits={"gopher": 1.0}), "prepare.rules.code.limits: gopher is no rule"),
-        ("languages", {"xx": LanguageRules(skip=["c5"])}, "prepare.rules.languages.xx.skip: c5 is no rule"),
+        ("code", CodeConfig(limits={"gopher": 1.0}), "rules.code.limits: gopher is no rule"),
+        ("languages", {"xx": LanguageRules(skip=["c5"])}, "rules.languages.xx.skip: c5 is no rule"),
         (
             "languages",
             {"xx": LanguageRules(limits={"basic.too_long": -1})},
@@ -255,19 +255,19 @@ def test_exceptions_for_unknown_rules_are_refused(section: str, entry: object, m
 @pytest.mark.parametrize(
     ("family", "changes", "message"),
     [
-        ("basic", {"min_characters": -1}, "prepare.rules.basic.min_characters=-1 must be at least 0"),
-        ("basic", {"min_letter_fraction": 1.5}, "prepare.rules.basic.min_letter_fraction=1.5 must be from 0 to 1"),
-        ("basic", {"max_characters": 10}, "prepare.rules.basic.max_characters=10 must be at least min_characters=80"),
-        ("gopher", {"max_words": 9}, "prepare.rules.gopher.max_words=9 must be at least min_words=50"),
-        ("gopher", {"min_stop_words": -2}, "prepare.rules.gopher.min_stop_words=-2 must be at least 0"),
+        ("basic", {"min_characters": -1}, "rules.basic.min_characters=-1 must be at least 0"),
+        ("basic", {"min_letter_fraction": 1.5}, "rules.basic.min_letter_fraction=1.5 must be from 0 to 1"),
+        ("basic", {"max_characters": 10}, "rules.basic.max_characters=10 must be at least min_characters=80"),
+        ("gopher", {"max_words": 9}, "rules.gopher.max_words=9 must be at least min_words=50"),
+        ("gopher", {"min_stop_words": -2}, "rules.gopher.min_stop_words=-2 must be at least 0"),
         ("gopher", {"max_mean_word_characters": 2.0}, "must be at least min_mean_word_characters=3.0"),
-        ("repetition", {"max_top_3_gram": 2.0}, "prepare.rules.repetition.max_top_3_gram=2.0 must be from 0 to 1"),
-        ("c4", {"min_sentences": -1}, "prepare.rules.c4.min_sentences=-1 must be at least 0"),
-        ("c4", {"bad_words_file": "/no/such"}, "prepare.rules.c4.bad_words_file=/no/such must be a UTF-8 text file"),
+        ("repetition", {"max_top_3_gram": 2.0}, "rules.repetition.max_top_3_gram=2.0 must be from 0 to 1"),
+        ("c4", {"min_sentences": -1}, "rules.c4.min_sentences=-1 must be at least 0"),
+        ("c4", {"bad_words_file": "/no/such"}, "rules.c4.bad_words_file=/no/such must be a UTF-8 text file"),
         (
             "fineweb",
             {"max_short_line_fraction": -0.1},
-            "prepare.rules.fineweb.max_short_line_fraction=-0.1 must be from 0",
+            "rules.fineweb.max_short_line_fraction=-0.1 must be from 0",
         ),
     ],
 )
@@ -278,7 +278,7 @@ def test_wrong_limits_are_refused(family: str, changes: dict, message: str):
 
 
 def test_a_wrong_share_of_symbols_is_refused():
-    with pytest.raises(ValueError, match="prepare.rules.code.min_symbol_fraction=0.0 must be above 0"):
+    with pytest.raises(ValueError, match="rules.code.min_symbol_fraction=0.0 must be above 0"):
         CodeConfig(min_symbol_fraction=0.0)
     with pytest.raises(ValueError, match="characters_per_word=0.5 must be at least 1"):
         LanguageRules(unit=Unit.characters, characters_per_word=0.5)

@@ -139,7 +139,7 @@ def test_kinds_and_placeholder_have_an_effect():
 
 @pytest.mark.parametrize("placeholder", ["", f"AKIA{upper(16)}"])
 def test_a_placeholder_is_no_secret(placeholder: str):
-    with pytest.raises(ValueError, match=r"prepare\.secrets\.placeholder=.* use \[SECRET\]"):
+    with pytest.raises(ValueError, match=r"secrets\.placeholder=.* use \[SECRET\]"):
         SecretsConfig(placeholder=placeholder)
 
 

@@ -111,11 +111,11 @@ def test_hosts_are_read_without_a_scheme_as_with_one():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"max_soft_words": -1}, "prepare.urls.max_soft_words=-1 must be at least 0"),
-        ({"blocked_words": ["two words"]}, "prepare.urls.blocked_words: 'two words' must be one word"),
-        ({"blocked_domain_files": ["/no/such"]}, "prepare.urls.blocked_domain_files: /no/such must be a file"),
-        ({"allowed_domain_files": ["/no/such"]}, "prepare.urls.allowed_domain_files: /no/such must be a file"),
-        ({"blocked_word_files": ["/no/such"]}, "prepare.urls.blocked_word_files: /no/such must be a file"),
+        ({"max_soft_words": -1}, "urls.max_soft_words=-1 must be at least 0"),
+        ({"blocked_words": ["two words"]}, "urls.blocked_words: 'two words' must be one word"),
+        ({"blocked_domain_files": ["/no/such"]}, "urls.blocked_domain_files: /no/such must be a file"),
+        ({"allowed_domain_files": ["/no/such"]}, "urls.allowed_domain_files: /no/such must be a file"),
+        ({"blocked_word_files": ["/no/such"]}, "urls.blocked_word_files: /no/such must be a file"),
     ],
 )
 def test_wrong_settings_are_refused(changes: dict, message: str):
@@ -127,5 +127,5 @@ def test_wrong_settings_are_refused(changes: dict, message: str):
 def test_a_list_that_is_no_text_is_refused(tmp_path: Path):
     path = tmp_path / "list"
     path.write_bytes(b"\xff\xfe\x00bad")
-    with pytest.raises(ValueError, match="prepare.urls.blocked_domain_files=.* must be a UTF-8 text file"):
+    with pytest.raises(ValueError, match="urls.blocked_domain_files=.* must be a UTF-8 text file"):
         UrlStage(UrlConfig(blocked_domain_files=[str(path)]))
