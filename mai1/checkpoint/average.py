@@ -16,8 +16,10 @@ from mai1.checkpoint.model_plan import holding_all, plan_model_files
 from mai1.checkpoint.names import TensorName
 from mai1.checkpoint.tensor_file import write_bytes
 from mai1.checkpoint.weights import INDEX, SavedTensors, write_model_files
+from mai1.given_files import read_given
 
 MAX_FILE_BYTES = 2**30
+MAX_OTHER_BYTES = 2**27
 
 
 def average_checkpoints(checkpoints: list[Path], output: Path) -> None:
@@ -48,7 +50,7 @@ def average_checkpoints(checkpoints: list[Path], output: Path) -> None:
     files = write_model_files(stage, plan, dtype_of=lambda tensor: newest.read(tensor).dtype, read=mean)
     for path in sorted(checkpoints[-1].iterdir()):
         if path.is_file() and path.suffix != ".safetensors" and path.name not in (MANIFEST, INDEX):
-            files[path.name] = write_bytes(stage / path.name, path.read_bytes())
+            files[path.name] = write_bytes(stage / path.name, read_given(path, max_bytes=MAX_OTHER_BYTES))
     (stage / "trainer").rmdir()
     commit.publish(stage, output, manifest=_manifest(checkpoints, files))
 

@@ -19,6 +19,7 @@ from mai1.checkpoint.read_config import from_hf_config
 from mai1.checkpoint.saved_tensors import SavedTensors, without_missing_prediction
 from mai1.checkpoint.tensor_file import write_bytes, write_json
 from mai1.checkpoint.weights import write_model_files
+from mai1.given_files import read_given
 from mai1.model.transformer import ModelConfig
 
 MAX_FILE_BYTES = 2**32
@@ -28,6 +29,7 @@ IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 PAPERS = ("LICENSE", "NOTICE", "USE_POLICY")
 """Beginnings of names of files that go with the weights."""
 MAX_PAPER_BYTES = 2**20
+MAX_CONFIG_BYTES = 2**24
 
 
 @dataclass(slots=True)
@@ -54,7 +56,7 @@ def import_weights(
     """
     if output.exists():
         raise ValueError(f"output={output} exists: choose another directory")
-    tensors, theirs = SavedTensors(source), _read_config(source)
+    theirs, tensors = _read_config(source), SavedTensors(source)
     described = from_hf_config(theirs, where=str(source / "config.json"))
     config, notes = without_missing_prediction(described, tensors), []
     if config != described:
@@ -138,10 +140,10 @@ def _original(tensor: TensorName, wanted: list[TensorName]) -> TensorName:
 
 def _read_config(source: Path) -> dict:
     path = source / "config.json"
+    if not path.exists():
+        raise ValueError(f"checkpoint={source} has no config.json: name a Hugging Face model directory")
     try:
-        theirs = json.loads(path.read_bytes())
-    except OSError:
-        raise ValueError(f"checkpoint={source} has no config.json: name a Hugging Face model directory") from None
+        theirs = json.loads(read_given(path, max_bytes=MAX_CONFIG_BYTES))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON ({error}): use another checkpoint") from None
     if isinstance(theirs, dict):
@@ -156,7 +158,8 @@ def _write_small_files(
     content = to_hf_config(config, dtype=name, end_of_text_id=0, stop_ids=[0], pad_id=0)
     content |= {key: theirs.get(key) for key in IDS}
     written = {"config.json": write_json(stage / "config.json", content)}
-    files = files | {p.name: p.read_bytes() for p in sorted(source.iterdir()) if _is_paper(p)}
+    papers = [path for path in sorted(source.iterdir()) if _is_paper(path)]
+    files = files | {path.name: read_given(path, max_bytes=MAX_PAPER_BYTES) for path in papers}
     for file, data in sorted(files.items()):
         written[file] = write_bytes(stage / file, data)
     return written
@@ -194,7 +197,8 @@ def _parameters_by_type(wanted: list[TensorName], dtypes: dict[str, torch.dtype]
 def _check_room(output: Path, need: int) -> None:
     folder = next(parent for parent in (output, *output.absolute().parents) if parent.is_dir())
     free = shutil.disk_usage(folder).free
-    if free < need * 1.02 + 2**20:
+    need = need * 1.02 + 2**20
+    if free < need:
         raise ValueError(
-            f"output={output} needs {need / 2**20:.0f} MiB but the disk has {free / 2**20:.0f} MiB free: use another disk"
+            f"output={output} needs {need / 2**20:,.1f} MiB but the disk has {free / 2**20:,.1f} MiB free: use another disk"
         )

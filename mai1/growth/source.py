@@ -6,6 +6,7 @@ import torch
 
 from mai1.checkpoint.names import TensorName
 from mai1.checkpoint.optimizer_state import MASTER, StateReader
+from mai1.checkpoint.pieces import Rows
 from mai1.checkpoint.weights import SavedTensors
 
 WEIGHT = "weight"
@@ -15,12 +16,15 @@ WEIGHT = "weight"
 class Source:
     """Tensors by our name and place in the flat logical tensor, as fp32."""
 
-    def __init__(self, directory: Path, names: list[TensorName], table: dict[str, dict[str, list[list]]]) -> None:
-        """`names` are those that its files have; `table` is the manifest's of the optimizer state, empty without one."""
+    def __init__(self, directory: Path, names: list[TensorName], table: Rows, *, num_ranks: int = 1) -> None:
+        """`names` are those that its files have; `table` is the manifest's of the optimizer state, empty without one.
+
+        `num_ranks` is how many ranks wrote it.
+        """
         self.directory, self.table = directory, table
         self._tensors = SavedTensors(directory)
         self._names = {(tensor.name, tensor.start): tensor for tensor in names if not tensor.is_repeated}
-        self._state = StateReader(directory, table)
+        self._state = StateReader(directory, table, num_ranks=num_ranks)
 
     def kinds_of(self, name: str) -> list[str]:
         """The kinds of optimizer state that it has of a tensor."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import tokenizers
 
+from mai1.given_files import read_given
 from mai1.tokenizer.chat_template import ChatTemplate
 
 TEMPLATE_FILE = "chat_template.jinja"
@@ -50,9 +51,7 @@ class ForeignModel:
         files = {}
         for path in (Path(directory) / name for name in FILES):
             if path.is_file():
-                if path.stat().st_size > MAX_FILE_BYTES:
-                    raise ValueError(f"{path} has more than {MAX_FILE_BYTES} bytes: restore the file")
-                files[path.name] = path.read_bytes()
+                files[path.name] = read_given(path, max_bytes=MAX_FILE_BYTES)
         return cls(files, where=str(directory))
 
     def with_chat_template(self, content: bytes, *, where: str) -> "ForeignModel":

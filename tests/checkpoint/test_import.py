@@ -129,6 +129,22 @@ def test_types_stay_as_they_are_with_a_bias_in_fp32(glm: Path, tmp_path: Path, d
     assert json.loads((tmp_path / "output" / "config.json").read_text())["dtype"] == str(dtype).removeprefix("torch.")
 
 
+def test_papers_go_with_the_weights(glm: Path, tmp_path: Path):
+    (glm / "LICENSE.txt").write_text("Do what you like.")
+    import_weights(glm, tmp_path / "output", files={})
+    assert (tmp_path / "output" / "LICENSE.txt").read_text() == "Do what you like."
+
+
+@pytest.mark.parametrize("name", ["LICENSE", "NOTICE.md", "config.json"])
+def test_an_import_publishes_nothing_that_a_link_leads_to(glm: Path, tmp_path: Path, name: str):
+    shutil.copy(glm / "config.json", tmp_path / "private")
+    (glm / name).unlink(missing_ok=True)
+    (glm / name).symlink_to(tmp_path / "private")
+    with pytest.raises(ValueError, match=f"{name} is a link to .*private, outside of its directory"):
+        import_weights(glm, tmp_path / "output", files={})
+    assert not [path for path in tmp_path.rglob("*") if "output" in path.name]
+
+
 def test_a_tied_head_that_is_stored_once_more_is_left_out(sources: dict[str, Path], tmp_path: Path):
     source = Path(shutil.copytree(sources["glm4_moe"], tmp_path / "source"))
     tensors = read_all(source)

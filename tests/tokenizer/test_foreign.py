@@ -99,6 +99,16 @@ def test_a_token_that_only_the_settings_add_is_there(tmp_path: Path):
     assert ours.num_text_ids == len(theirs) == number + 2
 
 
+@pytest.mark.parametrize("name", ["merges.txt", "vocab.json", "tokenizer.model", "tokenizer.json"])
+def test_a_tokenizer_takes_over_nothing_that_a_link_leads_to(tmp_path: Path, name: str):
+    write_metaspace(tmp_path / "given")
+    (tmp_path / "private").write_bytes((tmp_path / "given" / "tokenizer.json").read_bytes())
+    (tmp_path / "given" / name).unlink(missing_ok=True)
+    (tmp_path / "given" / name).symlink_to(tmp_path / "private")
+    with pytest.raises(ValueError, match=f"{name} is a link to .*private, outside of its directory"):
+        Tokenizer.load(tmp_path / "given")
+
+
 def test_truncation_and_padding_in_the_file_are_left_alone(tmp_path: Path):
     write_metaspace(tmp_path)
     content = json.loads((tmp_path / "tokenizer.json").read_text())
