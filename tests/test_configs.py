@@ -219,6 +219,43 @@ def test_a_value_may_repeat_another_key_and_name_anything():
     assert config.data.path == "data/a_target_b" and config.run.name == "a_target_b"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "läufe/größe",
+        "日本",
+        "it's (a) test, yes",
+        "a=b",
+        "{x}",
+        "[a",
+        "C:\\x",
+        "\\",
+        "a\\'b",
+        'a"b',
+        "x#y",
+        "1e3",
+        "true",
+        "☃ 'q'",
+    ],
+)
+def test_a_text_is_what_was_typed(text: str):
+    assert compose_config("pretrain", PretrainConfig, [f"run.directory={text}"]).run.directory == text
+    assert compose_config("arena", ArenaConfig, [f"checkpoints.a={text}"]).checkpoints == {"a": text}
+
+
+def test_a_text_may_still_be_quoted_or_name_another_key():
+    assert compose_config("pretrain", PretrainConfig, ["run.name='a b'"]).run.name == "a b"
+    assert (
+        compose_config("pretrain", PretrainConfig, ["run.directory=ü/${run.name}", "run.name=x"]).run.directory == "ü/x"
+    )
+
+
+def test_what_cannot_be_read_says_how_to_quote():
+    with pytest.raises(ValueError, match="quote texts in it that hold more than letters") as error:
+        compose_config("prepare", PrepareConfig, ["sources={a: {path: bü.txt}}"])
+    assert "sources={a: {path: bü.txt}}" in str(error.value)
+
+
 def test_the_allow_list_of_hydra_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HYDRA_INSTANTIATE_ALLOWLIST_OVERRIDE", "os.system")
     assert "unset it" in refusal("pretrain")

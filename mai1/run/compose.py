@@ -8,7 +8,7 @@ from typing import TypeVar, get_args, get_origin
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -33,7 +33,7 @@ def compose_config(command: str, schema: type[Config], overrides: list[str]) -> 
     _check_overrides(overrides, command)
     try:
         with initialize_config_dir(str(config_directory()), version_base=None):
-            composed = compose(command, [_open_mapping(override, schema) for override in overrides])
+            composed = compose(command, [_as_written(override, schema) for override in overrides])
         content = OmegaConf.to_container(composed)
         _refuse_resolvers(content)
         _refuse_unknown_keys(content, schema, command)
@@ -43,9 +43,33 @@ def compose_config(command: str, schema: type[Config], overrides: list[str]) -> 
         raise ValueError(_explain(error, command, schema, overrides)) from None
 
 
-def _open_mapping(override: str, schema: type) -> str:
-    """`sources={books: ...}` fills a mapping with names of one's own, which Hydra wants written with a plus."""
-    return f"++{override}" if _is_of_mapping(override.partition("=")[0], schema) else override
+def _as_written(override: str, schema: type) -> str:
+    """An override as Hydra wants it: a plus before a mapping with names of one's own (`sources={books: ...}`), text in quotes.
+
+    Outside of quotes its grammar knows neither umlauts nor apostrophes; a path or a name is what was typed.
+    """
+    key, equals, value = override.partition("=")
+    kind = _type_of(key.lstrip("+"), schema)
+    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    if equals and kind is str and value not in ("", "null", "???") and not is_quoted:
+        override = f"{key}={_quoted(value)}"
+    return f"++{override}" if _is_of_mapping(key, schema) else override
+
+
+def _quoted(text: str) -> str:
+    """Text in single quotes; backslashes count only in front of one."""
+    return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text) + "'"
+
+
+def _type_of(key: str, schema: type) -> object:
+    """What a dotted key is declared as; None for a key that nothing declares."""
+    kind: object = schema
+    for name in key.split("."):
+        if get_origin(kind) is dict:
+            kind = get_args(kind)[1]
+        else:
+            kind = getattr(getattr(kind, "__dataclass_fields__", {}).get(name), "type", None)
+    return kind
 
 
 def _is_of_mapping(key: str, schema: type) -> bool:
@@ -104,6 +128,11 @@ def _explain(error: Exception, command: str, schema: type, overrides: list[str])
     for key in map(_key_of, overrides):
         if key not in known and key not in _groups() and not _is_of_mapping(key, schema):
             return f"{key} is no key of `mai1 {command}`: {_did_you_mean(key, known, command)}"
+    if isinstance(error, OverrideParseException):
+        return (
+            f"{error.override}: this is no list, mapping or number that can be read: quote texts in it that hold more than "
+            "letters, digits and -_./, as in 'sources={a: {path: \"b ü.txt\"}}'"
+        )
     text = str(getattr(error, "__cause__", None) or error)
     first_line = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
     full_key = getattr(getattr(error, "__cause__", None), "full_key", None) or getattr(error, "full_key", None)
