@@ -26,8 +26,9 @@ def check_disk_space(folder: Path, engine: Engine) -> None:
     (need,) = sum_over_ranks([float(mine)], engine.world)
     need += element * sum(tensor.numel for tensor in tensor_names(engine.model.config))
     free = min(gather_json(shutil.disk_usage(folder).free, engine.world))
-    if free < need * 1.02 + 2**20:
+    need = need * 1.02 + 2**20
+    if free < need:
         raise ValueError(
-            f"a checkpoint in {folder} needs {need / 2**20:.0f} MiB but the disk has {free / 2**20:.0f} MiB free: "
+            f"a checkpoint in {folder} needs {need / 2**20:,.1f} MiB but the disk has {free / 2**20:,.1f} MiB free: "
             "free some space, lower checkpoint.keep, or set run.directory to another disk, then run the same command"
         )

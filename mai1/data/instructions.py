@@ -73,6 +73,14 @@ def _decode(data: bytes, where: str) -> str:
 
 def _parse(text: str, where: str) -> object:
     try:
-        return json.loads(text)
+        record = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{where} is not JSON ({error}): correct it; .jsonl has one object a line") from None
+    if "\\ud" in text or "\\uD" in text:
+        try:
+            json.dumps(record, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"{where} has half of a surrogate pair (\\ud800 to \\udfff), which is no text: correct it"
+            ) from None
+    return record

@@ -90,7 +90,7 @@ def check_room(output: Path, need: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < need + SPARE_BYTES:
         raise ValueError(
-            f"a release in {output} needs {(need + SPARE_BYTES) / 2**20:.0f} MiB but the disk has {free / 2**20:.0f} MiB free: "
+            f"a release in {output} needs {(need + SPARE_BYTES) / 2**20:,.1f} MiB but the disk has {free / 2**20:,.1f} MiB free: "
             "free some space or choose another disk"
         )
 

@@ -19,13 +19,15 @@ from mai1.checkpoint.families import to_hf_config
 from mai1.checkpoint.manifest import FORMAT, MANIFEST, VERSION
 from mai1.checkpoint.model_plan import holding_all, plan_model_files
 from mai1.checkpoint.names import TensorName, tensor_names
-from mai1.checkpoint.optimizer_state import pieces_table
+from mai1.checkpoint.pieces import key_of, optimizer_file, pieces_table
 from mai1.checkpoint.tensor_file import TensorSpec, write_bytes, write_json, write_tensors
 from mai1.checkpoint.weights import INDEX, write_model_files
+from mai1.given_files import read_given
 from mai1.growth.grown import Grown
 from mai1.growth.plan import GrowthPlan
 
 MAX_FILE_BYTES = 2**30
+MAX_OTHER_BYTES = 2**27
 KEPT_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 """Of the source's config.json: the result has its tokenizer."""
 
@@ -60,10 +62,7 @@ def write_grown(
         else:
             files |= _write_pieces(grown, stage, pieces, bar)
             files["trainer/state.json"] = write_json(stage / "trainer" / "state.json", asdict(state))
-    rows = [
-        [kind, tensor.name, tensor.start, tensor.numel, *_place(number, kind, tensor)]
-        for number, kind, tensor in pieces
-    ]
+    rows = [[kind, tensor.name, tensor.start, tensor.numel, 1, 0, 0, part] for part, kind, tensor in pieces]
     head = {"format": FORMAT, "version": VERSION, "world_size": 1, "expert_parallel": 1, "heldout_loss": None}
     head |= {"sequence_parallel": 1, "pipeline_parallel": 1}
     if state is None:
@@ -99,31 +98,25 @@ def _write_weights(grown: Grown, stage: Path, bar: tqdm) -> dict[str, dict]:
 
 
 Piece = tuple[int, str, TensorName]
-"""Number of its file, kind, and the range of the logical tensor."""
+"""Which of the files of optimizer state, kind, and the range of the logical tensor."""
 
 
 def _pieces(grown: Grown) -> list[Piece]:
     """Every range of optimizer state, dealt out to files of bounded size."""
-    found, number, size = [], 1, 0
+    found, part, size = [], 0, 0
     for tensor in tensor_names(grown.plan.config):
         for kind in [] if tensor.is_repeated else grown.kinds_of(tensor):
             if size and size + 4 * tensor.numel > MAX_FILE_BYTES:
-                number, size = number + 1, 0
+                part, size = part + 1, 0
             size += 4 * tensor.numel
-            found.append((number, kind, tensor))
+            found.append((part, kind, tensor))
     return found
-
-
-def _place(number: int, kind: str, tensor: TensorName) -> tuple[str, str]:
-    """File and key of a piece."""
-    further = f"-part-{number:03d}" if number > 1 else ""
-    return f"trainer/optimizer-00001-of-00001{further}.safetensors", f"{kind}|{tensor.name}|{tensor.start}"
 
 
 def _write_pieces(grown: Grown, stage: Path, pieces: Iterable[Piece], bar: tqdm) -> dict[str, dict]:
     by_file: dict[str, dict[str, tuple[str, TensorName]]] = {}
-    for number, kind, tensor in pieces:
-        file, key = _place(number, kind, tensor)
+    for part, kind, tensor in pieces:
+        file, key = optimizer_file(0, num_ranks=1, part=part), key_of(kind, tensor.name, tensor.start)
         by_file.setdefault(file, {})[key] = (kind, tensor)
     written = {}
     for file, held in by_file.items():
@@ -147,7 +140,7 @@ def _write_small_files(plan: GrowthPlan, stage: Path, source: Path) -> dict[str,
     for path in sorted(source.iterdir()):
         is_written = path.name in ("config.json", MANIFEST, INDEX) or path.suffix in (".safetensors", ".bin", ".gguf")
         if path.is_file() and not path.name.startswith(".") and not is_written:
-            files[path.name] = write_bytes(stage / path.name, path.read_bytes())
+            files[path.name] = write_bytes(stage / path.name, read_given(path, max_bytes=MAX_OTHER_BYTES))
     return files
 
 
@@ -155,8 +148,9 @@ def _check_room(folder: Path, grown: Grown, pieces: list[Piece]) -> None:
     need = 4 * sum(tensor.numel for _, _, tensor in pieces)
     need += sum(tensor.numel * grown.dtype_of(tensor).itemsize for tensor in tensor_names(grown.plan.config))
     free = shutil.disk_usage(folder).free
-    if free < need * 1.02 + 2**20:
+    need = need * 1.02 + 2**20
+    if free < need:
         raise ValueError(
-            f"the result needs {need / 2**20:.0f} MiB in {folder} but the disk has {free / 2**20:.0f} MiB free: free some "
+            f"the result needs {need / 2**20:,.1f} MiB in {folder} but the disk has {free / 2**20:,.1f} MiB free: free some "
             "space, or set output to another disk"
         )

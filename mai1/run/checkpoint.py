@@ -78,6 +78,7 @@ def verify(directories: list[Path], options: dict[str, str]) -> None:
 def average(directories: list[Path], options: dict[str, str]) -> None:
     """Write the mean of some checkpoints."""
     from mai1.checkpoint.average import average_checkpoints
+    from mai1.run.output import sole_writer
 
     if not options["output"]:
         raise ValueError("checkpoint average: output= is missing: give it the directory to write")
@@ -86,7 +87,8 @@ def average(directories: list[Path], options: dict[str, str]) -> None:
     else:
         _, found = _run_of(directories[0])
         chosen = found[: _count(options, "last")][::-1]
-    average_checkpoints(chosen, Path(options["output"]))
+    with sole_writer(Path(options["output"]), key="output"):
+        average_checkpoints(chosen, Path(options["output"]))
     print(f"{options['output']}: mean of {', '.join(path.name for path in chosen)}")
 
 

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -89,12 +90,17 @@ def claim_run_directory(config: StageConfig, *, facts: dict) -> object:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content in one step."""
+    """Replace a file's content in one step. OSError, which names the file, where that fails: it stays as it was."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
-    with open(fresh, "x", encoding="utf-8") as file:  # never through a link that somebody put there
-        file.write(text + "\n")
-    os.replace(fresh, path)
+    try:
+        with open(fresh, "x", encoding="utf-8") as file:  # never through a link that somebody put there
+            file.write(text + "\n")
+        os.replace(fresh, path)
+    except OSError as error:
+        with suppress(OSError):
+            fresh.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def note_event(run_directory: Path, event: dict) -> None:

@@ -24,6 +24,8 @@ from mai1.run.datasets import open_pretraining
 from mai1.run.evaluation_records import about_checkpoint, data_of_run, results_folder, write_record
 from mai1.run.evaluation_tasks import open_tasks
 from mai1.run.help import print_help
+from mai1.run.main_rank import on_main_rank
+from mai1.run.output import check_output
 from mai1.run.training_texts import seen_items, training_texts
 from mai1.tokenizer.tokenizer import Tokenizer
 from mai1.watch.config import LaunchConfig
@@ -92,6 +94,8 @@ def evaluate(config: EvaluateConfig, world: World) -> dict:
         raise ValueError(
             "nothing to evaluate on: set tasks=[FILE.jsonl,...], data=DIR of prepared data, or questions=FILE, or several"
         )
+    if config.output:
+        on_main_rank(world, lambda: check_output(Path(config.output), key="output"))
     model, figures = _open_model(directory, config, world), {}
     if tasks:
         figures["tasks"] = _on_tasks(tasks, config, model, tokenizer, directory, world)

@@ -35,6 +35,7 @@ from mai1.model.transformer import ModelConfig
 from mai1.report.model_card import ReleaseFacts
 from mai1.run.compose import compose_config
 from mai1.run.help import print_help
+from mai1.run.output import sole_writer
 from mai1.run.release_card import facts_of, write_card
 from mai1.tokenizer.tokenizer import Tokenizer
 
@@ -105,7 +106,10 @@ def main(arguments: list[str]) -> None:
     if not config.output:
         raise ValueError("output= is missing: give it the directory to write, such as output=releases/first")
     source = resolve_checkpoint(Path(config.checkpoint), key="checkpoint")
-    export(config, source, Path(config.output).expanduser())
+    output = Path(config.output).expanduser()
+    check_place(output, source, overwrite=config.overwrite)
+    with sole_writer(output, key="output"):
+        export(config, source, output)
 
 
 def export(config: ExportConfig, source: Path, output: Path) -> None:

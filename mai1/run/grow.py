@@ -104,6 +104,8 @@ def main(arguments: list[str]) -> None:
         return
     config = compose_config("grow", GrowConfig, arguments)
     from mai1.run.growth import grow
+    from mai1.run.output import sole_writer
 
-    for line in grow(config, Path(config.output)):
-        print(line)
+    with sole_writer(Path(config.output), key="output"):
+        for line in grow(config, Path(config.output)):
+            print(line)

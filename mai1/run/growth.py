@@ -118,7 +118,8 @@ def open_source(config: GrowConfig) -> Opened:
             None if state is not None and _has_adapters(state) else state
         )  # moments are of adapters, which are merged
     table = manifest["optimizer"] if state is not None else {}
-    return Opened(directory, model, False, Source(directory, tensor_names(model), table), manifest, state)
+    source = Source(directory, tensor_names(model), table, num_ranks=manifest.get("world_size", 1))
+    return Opened(directory, model, False, source, manifest, state)
 
 
 def _has_adapters(state: TrainerState) -> bool:

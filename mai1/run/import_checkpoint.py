@@ -14,11 +14,13 @@ from tqdm import tqdm
 from mai1.checkpoint.import_weights import Imported, import_weights
 from mai1.checkpoint.inference import load_model
 from mai1.checkpoint.names import tensor_names
+from mai1.given_files import read_given
 from mai1.model.flops import count_parameters
 from mai1.run.compose import compose_config
 from mai1.run.help import print_help
-from mai1.tokenizer.foreign import FILES
-from mai1.tokenizer.tokenizer import Tokenizer
+from mai1.run.output import sole_writer
+from mai1.tokenizer.foreign import FILES, MAX_FILE_BYTES
+from mai1.tokenizer.tokenizer import VOCABULARY_FILE, Tokenizer
 
 PROBE_IDS = 16
 
@@ -44,8 +46,9 @@ def main(arguments: list[str]) -> None:
         print_help("import", ImportConfig, __doc__)
         return
     config = compose_config("import", ImportConfig, arguments)
-    for line in import_checkpoint(config):
-        print(line)
+    with sole_writer(Path(config.output), key="output"):
+        for line in import_checkpoint(config):
+            print(line)
 
 
 def import_checkpoint(config: ImportConfig) -> list[str]:
@@ -68,7 +71,8 @@ def _tokenizer_files(source: Path) -> tuple[dict[str, bytes], list[str]]:
             raise
         return {}, [f"  tokenizer      none ({error})"]
     if not tokenizer.is_foreign:
-        return {p.name: p.read_bytes() for p in sorted(source.glob("*")) if p.name in (*FILES, "vocabulary.json")}, []
+        own = [source / name for name in (*FILES, VOCABULARY_FILE) if (source / name).is_file()]
+        return {path.name: read_given(path, max_bytes=MAX_FILE_BYTES) for path in own}, []
     template = "a chat template" if tokenizer.model.template is not None else "no chat template"
     ends = ", ".join(tokenizer.vocabulary.name_of(token_id) for token_id in tokenizer.stop_ids)
     return tokenizer.model.files, [f"  tokenizer      {tokenizer.num_text_ids:,} ids, {template}, ends with {ends}"]

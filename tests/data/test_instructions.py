@@ -75,11 +75,20 @@ def test_the_input_of_alpaca_follows_the_instruction():
         ("c.json", "[[]]", "c.json, entry 1: a non-empty JSON list is needed, not an empty one"),
         ("c.json", "[1]", "c.json, entry 1: a conversation must be a JSON object"),
         ("c.json", b"\xff", r"c\.json is not UTF-8 at byte 0"),
+        ("c.jsonl", '{}\n{"prompt": "\\ud800", "completion": "b"}', r"c\.jsonl:1: fields"),
+        ("c.jsonl", '{"prompt": "\\ud800", "completion": "b"}', r"c\.jsonl:1 has half of a surrogate pair"),
+        ("c.jsonl", '{"prompt": "a", "completion": "\\uDFFF\\uD800"}', r"c\.jsonl:1 has half of a surrogate pair"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_its_place(tmp_path: Path, name: str, content: str | bytes, error: str):
     with pytest.raises(ValueError, match=error):
         read_conversations(write(tmp_path, name, content))
+
+
+def test_a_whole_surrogate_pair_is_a_character(tmp_path: Path):
+    content = '{"prompt": "\\ud83d\\ude42", "completion": "\\\\ud800"}'
+    (messages,) = read_conversations(write(tmp_path, "c.jsonl", content))
+    assert [message["content"] for message in messages] == ["\U0001f642", "\\ud800"]
 
 
 def test_a_missing_file_and_an_endless_line_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
