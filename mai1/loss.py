@@ -52,6 +52,24 @@ class Selection(Protocol):
         """Factor of every target's loss: fp32 `[B, T]`, 0 where it is not learned from or the mask is 0."""
 
 
+@dataclass(frozen=True, slots=True)
+class PairTotals:
+    """What the losses of preferences depend on besides the answers: of all those that a mean is over."""
+
+    num_pairs: float
+    num_desirable: float
+    """Pairs with the better answer."""
+    num_undesirable: float
+    """Pairs with the worse one."""
+    reference_point: float = 0.0
+    """KTO's `z0` in nats, at least 0."""
+
+    @property
+    def num_answers(self) -> float:
+        """Of both kinds."""
+        return self.num_desirable + self.num_undesirable
+
+
 @dataclass(slots=True)
 class StepTotals:
     """What the means of one optimizer step divide by, over all ranks and microbatches."""
@@ -66,8 +84,8 @@ class StepTotals:
     """Targets of each depth of multi-token prediction."""
     further_counted: list[float] = field(default_factory=list)
     """Tokens that are load of each depth."""
-    num_pairs: float = 0.0
-    """Pairs of answers, where preferences are learned."""
+    pairs: PairTotals | None = None
+    """Of pairs of answers, where preferences are learned."""
 
 
 @dataclass(slots=True)

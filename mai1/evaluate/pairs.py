@@ -3,9 +3,12 @@
 Legend: P pairs, A answers of a pair: 2.
 """
 
+from dataclasses import dataclass, replace
+
 import torch
 
-from mai1.data.batch import Batch, Row
+from mai1.data.batch import Batch, Row, collate
+from mai1.data.preferences import PackedPreferences
 from mai1.dist import sum_tensor_over_ranks
 from mai1.evaluate.rows import Measuring
 from mai1.loss import token_losses
@@ -20,6 +23,39 @@ def answer_logps(rows: list[Row], measuring: Measuring, *, num_pairs: int, title
     measured = _Measured(measuring, num_pairs)
     measuring.pass_through(measuring.batches(rows), measured, title=title)
     return sum_tensor_over_ranks(measured.logps_PA, measuring.world)
+
+
+@dataclass(kw_only=True, slots=True)
+class Mismatched:
+    """The mismatched answers of the rows of a step, under the model as it is: what KTO's reference point is the mean of."""
+
+    rows: PackedPreferences
+    measuring: Measuring
+    reference_PA: torch.Tensor
+    """The start model's log-probabilities of them, by the pairs' numbers."""
+
+    def log_ratios(self, batches: list[Batch]) -> float:
+        """`log p / reference` of their mismatched answers, summed: this rank's part, which all ranks' parts add up to.
+
+        Every rank must call this; ranks of all pipeline stages get a part of what the last one measures.
+        """
+        measured = _Measured(self.measuring, len(self.rows.pairs))
+        mismatched = [self._batch(batch) for batch in batches]
+        silently = replace(self.measuring, on_batch=lambda: None)  # it is a part of a step, not an evaluation
+        silently.pass_through(mismatched, measured)
+        places_P = torch.cat([batch.pairs_BP.flatten() for batch in mismatched])
+        expected = self.reference_PA[places_P[places_P >= 0].to(self.reference_PA.device)].sum()
+        share = expected / self.measuring.num_stages / batches[0].sequence_size
+        return float(measured.logps_PA.sum() - share) * self.measuring.num_stages
+
+    def _batch(self, batch: Batch) -> Batch:
+        """The microbatch of the same rows' mismatched answers."""
+        return collate(
+            [self.rows.read_mismatched(sample) for sample in batch.samples_B.tolist()],
+            end_of_text_id=self.measuring.end_of_text_id,
+            sequence_rank=batch.sequence_rank,
+            sequence_size=batch.sequence_size,
+        )
 
 
 class _Measured:

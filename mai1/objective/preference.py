@@ -2,16 +2,18 @@
 
 A pair's loss is a function of sums over its answers' tokens, so the gradient of the logits is that of a cross-entropy whose
 weights follow from the losses: first all answers' losses, then, with the weights known, what is learned from each token.
+KTO's losses depend on one number of the whole step besides, its reference point, which is measured before the first microbatch.
 
 Legend: B rows, T positions, N tokens, K those of answers, P pairs of a row, A answers of a pair: 2, V vocabulary, D width.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
 
 from mai1.data.batch import Batch
-from mai1.loss import LossConfig, Losses, StepTotals, as_totals, count_totals, with_side_losses
+from mai1.loss import LossConfig, Losses, PairTotals, StepTotals, as_totals, count_totals, with_side_losses
 from mai1.model.cross_entropy import selected_cross_entropy
 from mai1.model.moe.balance import BalanceConfig
 from mai1.model.sequence_parallel import whole_rows
@@ -30,6 +32,8 @@ class Preference:
     """Depths of multi-token prediction that the model has."""
     reference_PA: torch.Tensor | None = None
     """The start model's log-probabilities of all pairs by their numbers; None where the method needs none."""
+    log_ratios: Callable[[list[Batch]], float] = lambda batches: 0.0
+    """Of the mismatched answers of these rows, `log p / reference` summed: this rank's part of it, for KTO. Every rank calls."""
 
     @property
     def figures(self) -> tuple[str, ...]:
@@ -38,16 +42,20 @@ class Preference:
 
     def count(self, batches: list[Batch], *, step: int) -> list[float]:
         """See `Objective`. Ranks that share rows count a share of their pairs each."""
-        num_pairs = sum(int((batch.pairs_BP >= 0).sum()) / batch.sequence_size for batch in batches)
+        of_pairs = torch.stack([_count_pairs(batch) / batch.sequence_size for batch in batches]).sum(0)
         settings = {"counted": self.balance.counted, "num_mtp_layers": self.num_mtp_layers}
         of_tokens = count_totals(batches, **settings)
         of_better = count_totals([_of_better_answers(batch) for batch in batches], **settings)
         first, last = 3, 3 + self.num_mtp_layers
-        return [num_pairs, *of_tokens[:first], *of_better[first:last], *of_tokens[last:]]
+        pairs = [*of_pairs.tolist(), self.log_ratios(batches)]
+        return [*pairs, *of_tokens[:first], *of_better[first:last], *of_tokens[last:]]
 
     def totals(self, counts: list[float]) -> StepTotals:
         """See `Objective`."""
-        return replace(as_totals(counts[1:]), num_pairs=counts[0])
+        num_pairs, num_desirable, num_undesirable, log_ratios, *of_tokens = counts
+        reference_point = reference_point_of(log_ratios, num_answers=num_desirable + num_undesirable)
+        pairs = PairTotals(num_pairs, num_desirable, num_undesirable, reference_point)
+        return replace(as_totals(of_tokens), pairs=pairs)
 
     def losses(
         self,
@@ -61,7 +69,7 @@ class Preference:
         """See `Objective`."""
         share, nats_BT, means = output.hidden_BTD.new_zeros((), dtype=torch.float32), None, {}
         if output.unembedding_VD is not None:
-            share, nats_BT, means = self._of_pairs(output, batch, num_pairs=totals.num_pairs)
+            share, nats_BT, means = self._of_pairs(output, batch, pairs=totals.pairs)
         side = {"loss": self.loss, "balance": self.balance, "totals": totals, "last_load_LE": last_load_LE}
         losses = with_side_losses(share, output, _of_better_answers(batch), **side)
         if nats_BT is not None:
@@ -70,7 +78,7 @@ class Preference:
         return losses
 
     def _of_pairs(
-        self, output: ModelOutput, batch: Batch, *, num_pairs: float
+        self, output: ModelOutput, batch: Batch, *, pairs: PairTotals
     ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
         """The share of the mean loss with its gradient, the nats of this rank's targets, and shares of the figures."""
         shape, group = output.hidden_BTD.shape[:2], output.sequence_group
@@ -81,19 +89,19 @@ class Preference:
             """The gradient of the loss by the nats of this rank's targets; ranks that share rows all know whole ones."""
             nats_BT = whole_rows(_in_place(nats_K, kept_K, shape), group).double().requires_grad_()
             with torch.enable_grad():
-                found.append(pair_losses(self._answers(nats_BT, batch), self.preference))
-                [weights_BT] = torch.autograd.grad(found[0].loss_P.sum() / num_pairs, nats_BT)
+                found.append(pair_losses(self._answers(nats_BT, batch, pairs), self.preference))
+                [weights_BT] = torch.autograd.grad(found[0].loss_P.sum() / pairs.num_pairs, nats_BT)
             return batch.own(weights_BT).flatten()[kept_K].float()
 
         targets_N = batch.own(batch.targets_BT).flatten()
         hidden_KD = output.hidden_BTD.flatten(0, 1).index_select(0, kept_K)
         entropy = selected_cross_entropy(hidden_KD, output.unembedding_VD, targets_N[kept_K], weigh)
-        divisor = num_pairs * batch.sequence_size
+        divisor = pairs.num_pairs * batch.sequence_size
         share = (found[0].loss_P.detach().sum() / divisor).float() + entropy.total - entropy.total.detach()
         means = {name: (value_P.sum() / divisor).float() for name, value_P in found[0].figures.items()}
         return share, _in_place(entropy.nats_N, kept_K, shape), means
 
-    def _answers(self, nats_BT: torch.Tensor, batch: Batch) -> Answers:
+    def _answers(self, nats_BT: torch.Tensor, batch: Batch, pairs: PairTotals) -> Answers:
         """The answers of the rows' pairs, of which there is at least one a step, in fp64."""
         places_P = batch.pairs_BP.flatten()
         logps_PA, lengths_PA = (
@@ -102,7 +110,12 @@ class Preference:
         reference_PA = None
         if self.reference_PA is not None:
             reference_PA = self.reference_PA.to(nats_BT.device)[places_P[places_P >= 0]]
-        return Answers(logps_PA, lengths_PA, reference_PA)
+        return Answers(logps_PA, lengths_PA, reference_PA, pairs)
+
+
+def reference_point_of(log_ratios: float, *, num_answers: float) -> float:
+    """KTO's z0: the mean `log p / reference` of mismatched answers, no less than 0 (arXiv 2402.01306)."""
+    return max(0.0, log_ratios / num_answers)
 
 
 def answer_sums(nats_BT: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -116,6 +129,12 @@ def answer_sums(nats_BT: torch.Tensor, batch: Batch) -> torch.Tensor:
 def answer_lengths(batch: Batch) -> torch.Tensor:
     """Targets of each answer of whole rows: fp64 `[B, 2P]`."""
     return answer_sums(torch.ones_like(batch.loss_mask_BT, dtype=torch.float64), batch)
+
+
+def _count_pairs(batch: Batch) -> torch.Tensor:
+    """Pairs of whole rows, those with the better answer and those with the worse one: fp64 `[3]`."""
+    is_pair_BP, is_there_BPA = batch.pairs_BP >= 0, answer_lengths(batch).view(*batch.pairs_BP.shape, 2) > 0
+    return torch.stack([is_pair_BP.sum(), *is_there_BPA.flatten(0, 1).sum(0)]).double().cpu()
 
 
 def _in_place(nats_K: torch.Tensor, kept_K: torch.Tensor, shape: torch.Size) -> torch.Tensor:

@@ -4,6 +4,7 @@ What is frozen, adapted or cut has to be so before the engine takes the weights;
 that is there. So the order below is not a matter of taste.
 """
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from mai1.run.data_checks import check_unchanged
 from mai1.run.datasets import write_baselines
 from mai1.run.directory import plain
 from mai1.run.main_rank import on_main_rank
-from mai1.run.objective import objective_and_evaluation, prepare_tuning, reference_flops
+from mai1.run.objective import further_flops_per_token, objective_and_evaluation, prepare_tuning, reference_flops
 from mai1.run.periodic import periodic_tasks
 from mai1.run.samples import ask_questions, periodic_samples
 from mai1.run.stage import Stage
@@ -73,7 +74,7 @@ def build_trainer(stage: Stage, world: World, stop: StopRequest, watch: RankWatc
     state.base = base
     say_what_is_trained(engine, state, world)
     on_main_rank(world, lambda: _measure_before(stage))
-    flops = training_flops(engine, context=config.data.sequence_length, world=world)
+    flops = _flops_of(stage, engine, world)
     objective, evaluation = _build_evaluation(stage, engine, watch, step=state.step)
     return Trainer(
         engine=engine,
@@ -231,13 +232,23 @@ def _build_evaluation(stage: Stage, engine: Engine, watch: RankWatch, *, step: i
     return objective, evaluation
 
 
+def _flops_of(stage: Stage, engine: Engine, world: World) -> TrainingFlops:
+    """What a token of a step costs, with what the objective passes through the model besides."""
+    flops = training_flops(engine, context=stage.config.data.sequence_length, world=world)
+    further = further_flops_per_token(stage, flops_per_token=_flops_of_whole_model(stage))
+    return replace(flops, per_token=flops.per_token + further)
+
+
+def _flops_of_whole_model(stage: Stage) -> int:
+    return training_flops_per_token(stage.model_config, context=stage.config.data.sequence_length)
+
+
 def _build_ledger(stage: Stage, flops: TrainingFlops) -> Ledger:
-    whole_model = training_flops_per_token(stage.model_config, context=stage.config.data.sequence_length)
     return Ledger(
         config=stage.config.ledger,
         flops_per_position=flops.per_token,
         flops_per_choice=flops.per_choice,
-        scoring_flops=reference_flops(stage, flops_per_token=whole_model),
+        scoring_flops=reference_flops(stage, flops_per_token=_flops_of_whole_model(stage)),
     )
 
 

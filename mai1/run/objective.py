@@ -5,7 +5,7 @@ from functools import partial
 import torch
 
 from mai1.dist import World
-from mai1.evaluate.pairs import answer_logps
+from mai1.evaluate.pairs import Mismatched, answer_logps
 from mai1.evaluate.rows import Measuring
 from mai1.model.embedding_noise import EmbeddingNoise, noise_key
 from mai1.model.transformer import MoETransformer
@@ -46,17 +46,32 @@ def objective_and_evaluation(stage: Stage, measuring: Measuring, *, step: int) -
     reference = _reference(stage, measuring, step=step) if config.preference.needs_reference else {}
     if data.heldout_pairs is not None:
         evaluation.pairs = HeldoutPairs(
-            rows=data.heldout_pairs, config=config.preference, reference_PA=reference.get("heldout")
+            rows=data.heldout_pairs,
+            config=config.preference,
+            reference_PA=reference.get("heldout"),
+            mismatched_PA=reference.get("heldout_mismatched"),
         )
-    return Preference(**side, preference=config.preference, reference_PA=reference.get("train")), evaluation
+    objective = Preference(**side, preference=config.preference, reference_PA=reference.get("train"))
+    if config.preference.judges_one_by_one:
+        mismatched = Mismatched(rows=data.rows, measuring=measuring, reference_PA=reference["train_mismatched"])
+        objective.log_ratios = mismatched.log_ratios
+    return objective, evaluation
 
 
 def reference_flops(stage: Stage, *, flops_per_token: int) -> int:
     """What the reference losses cost that the run reads: those of `mai1 score`, or one forward of all pairs."""
     if isinstance(stage.config, AlignConfig):
-        num_positions = stage.data.rows.rows_per_epoch * stage.data.rows.sequence_length
+        rows = stage.data.rows
+        num_positions = (len(rows.rows) + len(rows.mismatched)) * rows.sequence_length
         return num_positions * flops_per_token // 3 * stage.config.preference.needs_reference
     return sum(shard.reference.flops for shard in stage.data.train_shards if shard.reference is not None)
+
+
+def further_flops_per_token(stage: Stage, *, flops_per_token: int) -> int:
+    """What a step costs besides its own rows, for each of their tokens: KTO's forward of the mismatched answers."""
+    config = stage.config
+    has_mismatched = isinstance(config, AlignConfig) and config.preference.judges_one_by_one
+    return flops_per_token // 3 * has_mismatched
 
 
 def _reference(stage: Stage, measuring: Measuring, *, step: int) -> dict[str, torch.Tensor]:
@@ -73,10 +88,13 @@ def _reference(stage: Stage, measuring: Measuring, *, step: int) -> dict[str, to
     )
 
     def measure() -> dict[str, torch.Tensor]:
-        return {
-            name: answer_logps(rows.rows, measuring, num_pairs=len(rows.pairs), title=f"reference: {name}")
-            for name, rows in parts.items()
-        }
+        found = {}
+        for name, rows in parts.items():
+            settings = {"num_pairs": len(rows.pairs), "title": f"reference: {name}"}
+            found[name] = answer_logps(rows.rows, measuring, **settings)
+            if rows.mismatched:
+                found[f"{name}_mismatched"] = answer_logps(rows.mismatched, measuring, **settings)
+        return found
 
     return figures.get(measure, step=step)
 

@@ -77,6 +77,7 @@ def pretraining_stage(config: PretrainConfig) -> Stage:
         mixture=config.data.mixture,
         rows_per_step=config.batch.sequences_per_step,
         selection=config.selection,
+        order_folder=config.run.path / "order",
     )
     model_config = _with_vocabulary(config.model, data.tokenizer)
     init_from = _init_from(config)
@@ -116,6 +117,7 @@ def preference_stage(config: AlignConfig) -> Stage:
         Path(config.data.train),
         Path(config.data.heldout) if config.data.heldout else None,
         _tokenizer_of(config, init_from),
+        preference=config.preference,
         sequence_length=config.data.sequence_length,
         seed=config.run.seed,
         heldout_rows=config.train.heldout_rows,

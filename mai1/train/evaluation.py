@@ -16,7 +16,9 @@ from mai1.evaluate.pairs import answer_logps
 from mai1.evaluate.periodic import PeriodicTasks
 from mai1.evaluate.periodic_samples import PeriodicSamples
 from mai1.evaluate.rows import Measuring
+from mai1.loss import PairTotals
 from mai1.objective.pair_losses import Answers, PreferenceConfig, pair_losses
+from mai1.objective.preference import reference_point_of
 from mai1.train.routing_probe import RoutingProbe
 from mai1.train.step_log import StepLog
 
@@ -29,6 +31,8 @@ class HeldoutPairs:
     config: PreferenceConfig
     reference_PA: torch.Tensor | None
     """The start model's log-probabilities, by the pairs' numbers; None where the method needs none."""
+    mismatched_PA: torch.Tensor | None = None
+    """Those of the mismatched answers, for KTO."""
 
     def figures(self, measuring: Measuring) -> dict[str, float]:
         """The mean loss of the pairs and the means of their figures, on every rank; every rank must call this."""
@@ -36,8 +40,17 @@ class HeldoutPairs:
         logps_PA = answer_logps(self.rows.rows, measuring, num_pairs=len(self.rows.pairs))
         lengths_PA = torch.from_numpy(self.rows.lengths_PA).to(device)
         reference_PA = None if self.reference_PA is None else self.reference_PA.to(device)
-        losses = pair_losses(Answers(logps_PA, lengths_PA, reference_PA), self.config)
+        totals = self._totals(measuring) if self.config.judges_one_by_one else None
+        losses = pair_losses(Answers(logps_PA, lengths_PA, reference_PA, totals), self.config)
         return {name: float(x_P.mean()) for name, x_P in ({"loss": losses.loss_P} | losses.figures).items()}
+
+    def _totals(self, measuring: Measuring) -> PairTotals:
+        """What KTO's losses of held-out answers depend on: all of them."""
+        num_pairs, (num_desirable, num_undesirable) = len(self.rows.pairs), (self.rows.lengths_PA > 0).sum(0).tolist()
+        logps_PA = answer_logps(self.rows.mismatched, measuring, num_pairs=num_pairs)
+        log_ratios = float((logps_PA - self.mismatched_PA.to(logps_PA.device)).sum())
+        reference_point = reference_point_of(log_ratios, num_answers=num_desirable + num_undesirable)
+        return PairTotals(num_pairs, num_desirable, num_undesirable, reference_point)
 
 
 @dataclass(kw_only=True, slots=True)

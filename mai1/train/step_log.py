@@ -161,9 +161,10 @@ class StepLog:
         """The record of held-out pairs."""
         record = {"kind": "pairs", "step": state.step, "tokens": state.tokens, "pairs": num_pairs}
         self.metrics.write(record | figures)
+        likelier = f", {figures['likelier']:.1%} by likelihood" if "likelier" in figures else ""
         tqdm.write(
             f"step {state.step}: {num_pairs} held-out pairs: {figures['preference_accuracy']:.1%} ranked rightly by reward "
-            f"(margin {figures['reward_margin']:.3f}), {figures['likelier']:.1%} by likelihood",
+            f"(margin {figures['reward_margin']:.3f}){likelier}",
             file=sys.stderr,
         )
 

@@ -22,6 +22,7 @@ from tests.support.tiny import END_OF_TEXT, tiny_model_config, train
 NO_BALANCE = BalanceConfig(method=BalanceMethod.none, z_loss_weight=0.0)
 DPO = PreferenceConfig(beta=0.4, label_smoothing=0.1, sft_weight=0.3)
 ORPO = PreferenceConfig(method=PreferenceMethod.orpo, odds_weight=0.5)
+KTO = PreferenceConfig(method=PreferenceMethod.kto, beta=0.4, undesirable_weight=1.5)
 METHODS = {"dpo": DPO, "length": PreferenceConfig(beta=3.0, normalization=Normalization.length), "orpo": ORPO}
 
 
@@ -117,11 +118,16 @@ RUNS = {
         "balance": BalanceConfig(method=BalanceMethod.sequence_loss, loss_weight=0.03, z_loss_weight=1e-2),
     },
     "orpo": {"preference": ORPO, "balance": BalanceConfig(bias_rate=1e-2)},
+    "kto": {"preference": KTO, "balance": NO_BALANCE},
 }
 TOPOLOGIES = {
     "rows over ranks": (2, "dpo", {}),
     "experts over ranks, ZeRO-3": (2, "dpo", {"expert_parallel": 2, "zero_stage": 3}),
     "slices of rows": (2, "dpo", {"sequence_parallel": 2}),
+    "judged rows over ranks": (2, "kto", {}),
+    "judged experts over ranks, ZeRO-3": (2, "kto", {"expert_parallel": 2, "zero_stage": 3}),
+    "judged stages": (2, "kto", {"pipeline_parallel": 2, "zero_stage": 1}),
+    "judged slices and experts": (4, "kto", {"sequence_parallel": 2, "expert_parallel": 2, "microbatch": 1}),
     "slices and experts": (4, "orpo", {"sequence_parallel": 2, "expert_parallel": 2, "microbatch": 1}),
     "stages": (2, "dpo", {"pipeline_parallel": 2, "zero_stage": 1}),
     "stages and experts": (4, "orpo", {"pipeline_parallel": 2, "expert_parallel": 2, "zero_stage": 1, "microbatch": 1}),

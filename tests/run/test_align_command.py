@@ -188,6 +188,47 @@ def test_orpo_needs_no_reference(base: Path, pairs: Path):
     assert after["nats_chosen"] < before["nats_chosen"]
 
 
+@pytest.fixture(scope="module")
+def judged(pairs: Path, tmp_path_factory) -> Path:
+    """The same answers judged one by one, in two shapes, twice as many liked."""
+    folder = tmp_path_factory.mktemp("judged")
+    for split in ("train", "heldout"):
+        lines = []
+        for number, line in enumerate((pairs / f"{split}.jsonl").read_text().splitlines()):
+            record = json.loads(line)
+            if not isinstance(record["chosen"], str):
+                lines.append(record)
+                continue
+            is_liked = number % 3 != 0
+            answer = record["chosen" if is_liked else "rejected"]
+            lines.append({"prompt": record["prompt"], "completion": answer, "label": is_liked})
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+def test_answers_that_were_judged_one_by_one_are_learned_and_a_stopped_run_ends_as_one_that_was_not(base, judged):
+    whole = align(base, judged, "judged", "preference.method=kto")
+    assert whole.code == 0, whole.err
+    assert "desirable and " in whole.err and "would even them out" not in whole.err
+    before, *_, after = records_of(base.parent / "judged", "pairs")
+    assert before["loss"] == pytest.approx(0.5, abs=1e-6) and before["reference_point"] == 0.0
+    assert after["loss"] < before["loss"] and after["preference_accuracy"] > 0.5 and "likelier" not in after
+    steps = records_of(base.parent / "judged", "train")
+    assert {"reference_point", "reward_margin"} <= steps[0].keys() and steps[-1]["reward_margin"] > 0
+    stopped = align(base, judged, "judged-stopped", "preference.method=kto", "train.stop_after_steps=2")
+    resumed = align(base, judged, "judged-stopped", "preference.method=kto")
+    assert (stopped.code, resumed.code) == (0, 0) and "reference: train" not in resumed.err, resumed.err
+    ours, theirs = (weights_of(base.parent / name) for name in ("judged-stopped", "judged"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_pairs_are_answers_too_and_an_uneven_weight_is_said(base: Path, pairs: Path):
+    settings = ("preference.method=kto", "preference.desirable_weight=0.25", "samples.questions=0", "train.steps=1")
+    done = align(base, pairs, "kto-of-pairs", *settings)
+    assert done.code == 0 and "preference.desirable_weight=1.00 would even them out" in done.err, done.err
+    assert "likelier" in records_of(base.parent / "kto-of-pairs", "pairs")[0]
+
+
 def test_the_policies_move_what_they_say(base: Path, pairs: Path):
     aux = ("router.policy=aux", "balance.method=sequence_loss", "balance.loss_weight=0.1", "train.steps=2")
     bias = ("router.policy=bias", "balance.method=bias", "train.steps=2")
@@ -211,6 +252,7 @@ def test_the_policies_move_what_they_say(base: Path, pairs: Path):
         (["router.policy=bias"], "router.policy=bias with balance.method=none would move nothing"),
         (["balance.z_loss_weight=0.1"], "balance.z_loss_weight=0.1 cannot shrink their logits"),
         (["selection.method=drop_learned"], "selection.method=drop_learned selects tokens"),
+        (["preference.undesirable_weight=0"], "preference.undesirable_weight=0.0 must be above 0"),
         (["data.sequence_length=8"], "data.sequence_length=8 has room for none of the 17 pairs"),
     ],
 )
@@ -226,12 +268,14 @@ def test_contradictions_are_one_line(base: Path, pairs: Path, settings: list[str
 @pytest.mark.skipif(not REAL.is_file(), reason="no real preferences on this machine")
 def test_real_preferences_are_read_whole(base: Path, tmp_path: Path, mai1):
     from mai1.data.preferences import read_preferences
+    from mai1.objective.pair_losses import PreferenceConfig
     from mai1.run.preferences import open_preferences
     from mai1.tokenizer.tokenizer import Tokenizer
 
     read = read_preferences(REAL)
     tokenizer = Tokenizer.load(base / "checkpoints" / "latest")
-    data = open_preferences(REAL, None, tokenizer, sequence_length=1024, seed=0, heldout_rows=0)
+    sizes = {"sequence_length": 1024, "seed": 0, "heldout_rows": 0}
+    data = open_preferences(REAL, None, tokenizer, preference=PreferenceConfig(), **sizes)
     assert len(read) == 1100 and len(data.rows.pairs) > 1000
     pair = data.rows.pairs[0]
     assert tokenizer.decode([i for i, m in zip(pair.chosen.ids, pair.chosen.loss_mask, strict=True) if m]) == (

@@ -8,7 +8,7 @@ import torch
 from mai1.data.conversations import Conversation
 from mai1.data.preferences import PackedPreferences, Pair
 from mai1.dist import World
-from mai1.evaluate.pairs import answer_logps
+from mai1.evaluate.pairs import Mismatched, answer_logps
 from mai1.objective.pair_losses import PreferenceConfig
 from mai1.objective.preference import Preference
 from mai1.train.trainer import Trainer
@@ -40,20 +40,30 @@ def pair_rows(*, count: int = 60, sequence_length: int = 64, seed: int = 0) -> P
     return PackedPreferences(some_pairs(count, seed=seed), sequence_length=sequence_length, seed=3, pad_id=PAD)
 
 
+def judged_rows(*, count: int = 60, sequence_length: int = 64) -> PackedPreferences:
+    """Rows of answers that were judged one by one, two of three desirable, and of the mismatched ones."""
+    pairs = [
+        Pair(None, pair.rejected) if number % 3 == 0 else Pair(pair.chosen, None)
+        for number, pair in enumerate(some_pairs(count))
+    ]
+    return PackedPreferences(pairs, sequence_length=sequence_length, seed=3, pad_id=PAD, is_mismatched=True)
+
+
 def pair_trainer(world: World, folder: Path, preference: PreferenceConfig, **settings) -> Trainer:
-    """`tiny_trainer` of pairs, with the reference that its start model gives."""
-    trainer = tiny_trainer(world, folder, rows=settings.pop("rows", None) or pair_rows(), **settings)
-    before, rows = trainer.objective, trainer.loader.rows
-    reference_PA = None
-    if preference.needs_reference:
-        reference_PA = answer_logps(rows.rows, trainer.evaluation.measuring, num_pairs=len(rows.pairs))
+    """`tiny_trainer` of pairs or, for KTO, of judged answers, with the reference that its start model gives."""
+    made = judged_rows if preference.judges_one_by_one else pair_rows
+    trainer = tiny_trainer(world, folder, rows=settings.pop("rows", None) or made(), **settings)
+    before, rows, measuring = trainer.objective, trainer.loader.rows, trainer.evaluation.measuring
     trainer.objective = Preference(
-        balance=before.balance,
-        loss=before.loss,
-        num_mtp_layers=before.num_mtp_layers,
-        preference=preference,
-        reference_PA=reference_PA,
+        balance=before.balance, loss=before.loss, num_mtp_layers=before.num_mtp_layers, preference=preference
     )
+    count = len(rows.pairs)
+    if preference.needs_reference:
+        trainer.objective.reference_PA = answer_logps(rows.rows, measuring, num_pairs=count)
+    if preference.judges_one_by_one:
+        expected_PA = answer_logps(rows.mismatched, measuring, num_pairs=count)
+        mismatched = Mismatched(rows=rows, measuring=measuring, reference_PA=expected_PA)
+        trainer.objective.log_ratios = mismatched.log_ratios
     return trainer
 
 
