@@ -53,5 +53,5 @@ def _number(path: Path, key: str, value: object) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number < 1e30:
-        raise ValueError(f"hardware_file={path}: {key}={shortened(value)} must be a number that is not negative")
+        raise ValueError(f"hardware_file={path}: {key}={shortened(value):.60} must be a number that is not negative")
     return number
