@@ -145,7 +145,8 @@ def read_state(directory: Path) -> TrainerState:
 def _fill(directory: Path, manifest: dict, engine: Engine) -> None:
     check_same_adapters(directory, manifest, engine.model.lora)
     local, table = local_tensors(engine.model), manifest["optimizer"]
-    for name, value in _values(directory, table, engine, local):
+    reader = StateReader(directory, table, num_ranks=manifest["world_size"])
+    for name, value in _values(reader, engine, local):
         engine.assign(name, value)
     if manifest["optimizer_step"]:
         engine.restore_optimizer(manifest["optimizer_step"])
@@ -154,18 +155,14 @@ def _fill(directory: Path, manifest: dict, engine: Engine) -> None:
         saved = {kind for kind, names in table.items() if fragment.name in names} - {MASTER}
         if manifest["optimizer_step"] and saved != set(fragment.moments):
             _refuse_other_optimizer(directory, table, {kind for f in fragments for kind in f.moments})
-    fill_fragments(directory, table, fragments, local)
+    fill_fragments(reader, fragments, local)
 
 
-def _values(
-    directory: Path, table: dict, engine: Engine, local: dict[str, LocalTensor]
-) -> Iterator[tuple[str, torch.Tensor]]:
+def _values(reader: StateReader, engine: Engine, local: dict[str, LocalTensor]) -> Iterator[tuple[str, torch.Tensor]]:
     """Weights as the run has them: where it trains in fp32 what was saved in bf16, the masters.
 
     Of a model with adapters the checkpoint's own weights are merged ones: frozen weights stay as they are.
     """
-    masters = table.get(MASTER, {}) if engine.dtype is torch.float32 else {}
-    reader = StateReader(directory, table)
 
     def master_of(name: str) -> torch.Tensor:
         value = torch.empty(local[name].shape)
@@ -174,8 +171,9 @@ def _values(
 
     frozen = {n for n, p in engine.model.named_parameters() if not p.requires_grad} if engine.model.lora else set()
     own = {name: mine for name, mine in local.items() if name not in frozen and not is_factor(name)}
-    for name, value in read_tensors(directory, engine.model.config, own):
-        yield name, master_of(name) if name in masters else value
+    for name, value in read_tensors(reader.directory, engine.model.config, own):
+        is_rounded = engine.dtype is torch.float32 and reader.has(MASTER, name)
+        yield name, master_of(name) if is_rounded else value
     yield from ((name, master_of(name)) for name in local if is_factor(name))
 
 

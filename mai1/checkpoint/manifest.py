@@ -6,14 +6,18 @@ It is read before anything else of a checkpoint and believed in nothing: names, 
 import json
 from pathlib import Path, PurePosixPath
 
+from mai1.checkpoint.pieces import check_table, table_of_single_pieces
+
 MANIFEST = "manifest.json"
-FORMAT, VERSION = "mai1-checkpoint", 1
+FORMAT, VERSION = "mai1-checkpoint", 2
+SINGLE_PIECES = 1
+"""The version before, which has a row for every piece of the optimizer state; read as if it were of today."""
 MAX_BYTES = 2**30
 COUNTS = ("step", "tokens", "optimizer_step", "world_size", "expert_parallel")
 
 
 def read_manifest(directory: Path) -> dict:
-    """The manifest of a checkpoint; ValueError where there is none, it is not ours, or it says what cannot be."""
+    """The manifest of a checkpoint, as today's version has it; ValueError where there is none or it says what cannot be."""
     path = directory / MANIFEST
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -42,7 +46,7 @@ def lineage_of(directory: Path) -> list[dict]:
 
 
 def _check(manifest: dict) -> None:
-    if manifest["format"] != FORMAT or manifest["version"] != VERSION:
+    if manifest["format"] != FORMAT or manifest["version"] not in (SINGLE_PIECES, VERSION):
         raise ValueError(f"format {manifest['format']!r} version {manifest['version']!r}")
     for key in COUNTS:
         _check_count(manifest[key], key)
@@ -53,13 +57,10 @@ def _check(manifest: dict) -> None:
         if len(entry["sha256"]) != 64 or set(entry["sha256"]) - set("0123456789abcdef"):
             raise ValueError(f"the SHA-256 of {name} is none")
     _check_lora(manifest.get("lora"))
-    for kind, names in manifest["optimizer"].items():
-        for name, pieces in names.items():
-            for start, numel, file, key in pieces:
-                _check_count(start, f"{kind} of {name}")
-                _check_count(numel, f"{kind} of {name}")
-                if file not in manifest["files"] or not isinstance(key, str):
-                    raise ValueError(f"{kind} of {name} lies in a file that is none of the checkpoint's")
+    if manifest["version"] == SINGLE_PIECES:
+        table = table_of_single_pieces(manifest["optimizer"], num_ranks=manifest["world_size"])
+        manifest |= {"version": VERSION, "optimizer": table}
+    check_table(manifest["optimizer"], manifest["files"], num_ranks=manifest["world_size"])
 
 
 def _check_count(value: object, what: str) -> None:

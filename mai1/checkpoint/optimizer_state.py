@@ -1,6 +1,6 @@
 """Optimizer state: flat ranges of logical tensors, so that any topology reads just the ranges it owns.
 
-Files hold 1-D fp32 pieces, keyed `KIND|NAME|START`; kinds are `master` (of adapters, which the model's files have merged,
+Files hold 1-D fp32 pieces, which `pieces.py` finds; kinds are `master` (of adapters, which the model's files have merged,
 and where the weights are not fp32 themselves) and the optimizer's moments by their names: `exp_avg` and `exp_avg_sq` of
 AdamW, `momentum_buffer` of Muon.
 """
@@ -8,42 +8,17 @@ AdamW, `momentum_buffer` of Muon.
 import threading
 from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 
 from mai1.checkpoint.names import LocalTensor
+from mai1.checkpoint.pieces import Rows, Run, key_of, optimizer_file
 from mai1.checkpoint.verify import NUM_THREADS
 from mai1.engine.engine import Fragment
 
 MASTER = "master"
-
-
-@dataclass(slots=True)
-class Piece:
-    """Where a range of one logical tensor's state lies."""
-
-    start: int
-    numel: int
-    file: str
-    key: str
-
-    @property
-    def end(self) -> int:
-        return self.start + self.numel
-
-
-def pieces_table(rows: list[list]) -> dict[str, dict[str, list[list]]]:
-    """The manifest's table: kind -> name -> [[start, numel, file, key], ...] sorted by start."""
-    table: dict[str, dict[str, list[list]]] = {}
-    for kind, name, *piece in rows:
-        table.setdefault(kind, {}).setdefault(name, []).append(piece)
-    for names in table.values():
-        for pieces in names.values():
-            pieces.sort()
-    return table
 
 
 def method_of(kinds: set[str]) -> str:
@@ -51,15 +26,12 @@ def method_of(kinds: set[str]) -> str:
     return "muon" if "momentum_buffer" in kinds else "adamw" if "exp_avg" in kinds else "none"
 
 
-def fill_fragments(
-    directory: Path, table: dict[str, dict[str, list[list]]], fragments: list[Fragment], local: dict[str, LocalTensor]
-) -> None:
+def fill_fragments(reader: "StateReader", fragments: list[Fragment], local: dict[str, LocalTensor]) -> None:
     """Fill moments and, where the checkpoint has them, masters; ValueError when a range of them is nowhere."""
-    reader = StateReader(directory, table)
 
     def fill(fragment: Fragment) -> None:
         start = local[fragment.name].start + fragment.start
-        masters = {MASTER: fragment.master} if fragment.name in table.get(MASTER, {}) else {}
+        masters = {MASTER: fragment.master} if reader.has(MASTER, fragment.name) else {}
         for kind, into in (fragment.moments | masters).items():
             reader.read(kind, fragment.name, start, into)
 
@@ -71,45 +43,53 @@ def fill_fragments(
 class StateReader:
     """Reads any range of any logical tensor from the pieces that cover it; keeps files open. For many threads."""
 
-    def __init__(self, directory: Path, table: dict[str, dict[str, list[list]]]) -> None:
-        self.directory = directory
-        self._pieces = {(kind, name): _cover(pieces) for kind, names in table.items() for name, pieces in names.items()}
+    def __init__(self, directory: Path, table: Rows, *, num_ranks: int) -> None:
+        """`table` is the manifest's; `num_ranks` is how many wrote it, its `world_size`."""
+        self.directory, self._num_ranks = directory, num_ranks
+        self._runs = {(kind, name): _cover(rows) for kind, names in table.items() for name, rows in names.items()}
         self._open: dict[str, safe_open] = {}
         self._lock = threading.Lock()
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether anything of a tensor is there."""
+        return (kind, name) in self._runs
 
     @torch.no_grad()
     def read(self, kind: str, name: str, start: int, into: torch.Tensor) -> None:
         """Fill `into` with elements [start, start + len(into)) of the flat logical tensor."""
-        pieces, filled = self._pieces.get((kind, name), []), 0
+        runs, filled = self._runs.get((kind, name), []), 0
         while filled < into.numel():
             first = start + filled
-            place = bisect_right(pieces, first, key=lambda piece: piece.start) - 1
-            if place < 0 or pieces[place].end <= first:
+            place = bisect_right(runs, first, key=lambda run: run.start) - 1
+            if place < 0 or runs[place].end <= first:
                 raise ValueError(f"{self.directory}: {kind} of {name} has no element {first}: use another checkpoint")
-            piece = pieces[place]
-            count = min(piece.end - first, into.numel() - filled)
-            into[filled : filled + count].copy_(self._slice(piece, first - piece.start, count))
+            run = runs[place]
+            number, skip = divmod(first - run.start, run.numel)
+            count = min(run.numel - skip, into.numel() - filled)
+            file = optimizer_file(run.rank + number * run.every, num_ranks=self._num_ranks, part=run.part)
+            piece = self._piece(file, key_of(kind, name, first - skip), run.numel)
+            into[filled : filled + count].copy_(piece[skip : skip + count])
             filled += count
 
-    def _slice(self, piece: Piece, skip: int, count: int) -> torch.Tensor:
-        path = self.directory / piece.file
+    def _piece(self, file: str, key: str, numel: int) -> torch.Tensor:
+        path = self.directory / file
         try:
             with self._lock:
-                if piece.file not in self._open:
-                    self._open[piece.file] = safe_open(path, framework="pt").__enter__()
-                whole = self._open[piece.file].get_tensor(piece.key)
+                if file not in self._open:
+                    self._open[file] = safe_open(path, framework="pt").__enter__()
+                piece = self._open[file].get_tensor(key)
         except (SafetensorError, OSError) as error:
             raise ValueError(f"{path} cannot be read ({error}): use another checkpoint") from None
-        if whole.shape != (piece.numel,) or whole.dtype is not torch.float32:
-            raise ValueError(f"{path}: {piece.key} is not what the manifest says: use another checkpoint")
-        return whole[skip : skip + count]
+        if piece.shape != (numel,) or piece.dtype is not torch.float32:
+            raise ValueError(f"{path}: {key} is not what the manifest says: use another checkpoint")
+        return piece
 
 
-def _cover(rows: list[list]) -> list[Piece]:
-    """Pieces in order, those left out that add nothing to the ones before: two stages may hold one tied matrix."""
-    pieces, end = [], -1
-    for piece in sorted((Piece(*row) for row in rows), key=lambda piece: (piece.start, -piece.numel)):
-        if piece.end > end:
-            pieces.append(piece)
-            end = piece.end
-    return pieces
+def _cover(rows: list[list[int]]) -> list[Run]:
+    """Runs in order, those left out that add nothing to the ones before: two stages may hold one tied matrix."""
+    runs, end = [], -1
+    for run in sorted((Run(*row) for row in rows), key=lambda run: (run.start, -run.end)):
+        if run.end > end:
+            runs.append(run)
+            end = run.end
+    return runs

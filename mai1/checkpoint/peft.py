@@ -7,7 +7,6 @@ E experts it has one A `[E * rank, in]` and one B `[out, rank * E]`, in which th
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -18,7 +17,6 @@ from mai1.model.lora import A_SUFFIX, B_SUFFIX, LoraConfig, LoraScaling, factor_
 from mai1.model.transformer import ModelConfig
 
 FOLDER = "adapter"
-Table = dict[str, dict[str, list[list]]]
 
 
 @dataclass(slots=True)
@@ -31,15 +29,16 @@ class PeftTensor:
     convert: Callable[[torch.Tensor], torch.Tensor] = lambda whole: whole
 
 
-def write_adapter(stage: Path, table: Table, config: ModelConfig, lora: LoraConfig) -> dict[str, dict]:
-    """Write the adapters that all ranks have written to the stage once more, in PEFT's format; returns the files' facts.
+def write_adapter(reader: StateReader, adapted: set[str], config: ModelConfig, lora: LoraConfig) -> dict[str, dict]:
+    """Write the adapters that all ranks have written to a stage once more, in PEFT's format; returns the files' facts.
 
-    Blocks for further tokens are left out, as runtimes do. Nothing is written where more than adapters is trained.
+    `reader` reads the stage; `adapted` holds the names of the factors there are. Blocks for further tokens are left out, as
+    runtimes do. Nothing is written where more than adapters is trained.
     """
     if lora.trained_whole:
         return {}
+    stage, tensors = reader.directory, peft_tensors(config, lora, adapted)
     (stage / FOLDER).mkdir()
-    reader, tensors = StateReader(stage, table), peft_tensors(config, lora, set(table[MASTER]))
 
     def read(name: str) -> torch.Tensor:
         whole = torch.empty(tensors[name].source_shape)

@@ -24,8 +24,9 @@ from mai1.checkpoint.families import to_hf_config
 from mai1.checkpoint.manifest import FORMAT, VERSION
 from mai1.checkpoint.model_plan import Holding, ModelFile, holding_of, index_of, plan_model_files
 from mai1.checkpoint.names import local_tensors
-from mai1.checkpoint.optimizer_state import pieces_table
+from mai1.checkpoint.optimizer_state import MASTER, StateReader
 from mai1.checkpoint.peft import write_adapter
+from mai1.checkpoint.pieces import pieces_table
 from mai1.checkpoint.retention import prune
 from mai1.checkpoint.snapshot import HostMemory, Snapshot, take_snapshot
 from mai1.checkpoint.tensor_file import TensorSpec, as_json, write_bytes, write_tensors
@@ -178,7 +179,8 @@ class Saver:
         files = {name: entry for report in reports for name, entry in report["files"].items()}
         pieces = pieces_table([row for report in reports for row in report["rows"]])
         if self._engine.model.lora is not None:
-            files |= write_adapter(job.stage, pieces, self._engine.model.config, self._engine.model.lora)
+            reader = StateReader(job.stage, pieces, num_ranks=self._world.size)
+            files |= write_adapter(reader, set(pieces[MASTER]), self._engine.model.config, self._engine.model.lora)
         commit.publish(
             job.stage,
             job.directory,

@@ -4,7 +4,7 @@ The copies lie in blocks that are kept from save to save: locked ones where the 
 at the bus's speed beside nothing else. They cost a rank as much host memory as it writes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -13,13 +13,16 @@ from mai1.checkpoint.adapters import merged_weights
 from mai1.checkpoint.model_plan import ModelFile
 from mai1.checkpoint.names import LocalTensor, TensorName
 from mai1.checkpoint.optimizer_state import MASTER
-from mai1.engine.engine import Engine
+from mai1.checkpoint.pieces import key_of, optimizer_file
+from mai1.engine.engine import Engine, Fragment
 from mai1.model.lora import is_factor
 
 BLOCK_BYTES = 256 * 2**20
 ALIGNMENT = 64
 SMALLEST_FILE, LARGEST_FILE = 128 * 2**20, 2**30
-"""Bytes of an optimizer file, where there is more than one."""
+"""Bytes of an optimizer file, where a rank has more than one: several keep its threads busy, many burden the file system."""
+MANY_RANKS = 512
+"""So many have one file each where that is not too large: the directory and the manifest have a line for each."""
 
 
 @dataclass(slots=True)
@@ -28,7 +31,7 @@ class Snapshot:
 
     files: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
     rows: list[list] = field(default_factory=list)
-    """[kind, name, start, numel, file, key] of each piece."""
+    """[kind, name, *run] of the pieces that this rank tells of: its own, or those of a group that cuts by one rule."""
 
 
 class HostMemory:
@@ -107,30 +110,48 @@ def _copy_weights(
 
 
 def _copy_optimizer(engine: Engine, local: dict[str, LocalTensor], snapshot: Snapshot, copy: Copy) -> None:
-    max_bytes = _optimizer_file_bytes(engine)
     rank, num_ranks = engine.world.rank, engine.world.size
-    part, size, file = 0, 0, ""
-    for fragment in engine.fragments():
-        start = local[fragment.name].start + fragment.start
-        is_weight = engine.dtype is torch.float32 and not is_factor(fragment.name)  # then the model's files have it
-        masters = {} if is_weight else {MASTER: fragment.master}
-        for kind, state in (masters | fragment.moments).items():
-            num_bytes = state.numel() * state.element_size()
-            if not file or size + num_bytes > max_bytes:
-                file, part, size = _optimizer_file(rank, num_ranks, part), part + 1, 0
-                snapshot.files[file] = {}
-            key = f"{kind}|{fragment.name}|{start}"
-            snapshot.files[file][key] = copy(state)
-            snapshot.rows.append([kind, fragment.name, start, state.numel(), file, key])
-            size += num_bytes
+    for kind, fragment, part in _in_files(engine):
+        first = local[fragment.name].start
+        state = fragment.master if kind == MASTER else fragment.moments[kind]
+        snapshot.rows += [[kind, fragment.name, *run] for run in runs_of(fragment, first, rank=rank, part=part)]
+        if state.numel():
+            file = optimizer_file(rank, num_ranks=num_ranks, part=part)
+            key = key_of(kind, fragment.name, first + fragment.start)
+            snapshot.files.setdefault(file, {})[key] = copy(state)
 
 
-def _optimizer_file_bytes(engine: Engine) -> int:
-    """Small enough to keep several threads busy, unless that makes many small files."""
-    num_bytes = sum(4 * fragment.master.numel() * (1 + len(fragment.moments)) for fragment in engine.fragments())
-    return min(LARGEST_FILE, max(SMALLEST_FILE, num_bytes // 8))
+def _in_files(engine: Engine) -> Iterator[tuple[str, Fragment, int]]:
+    """Each kind of state of each fragment, and which of this rank's files it goes to.
+
+    Parts that are cut by one rule go to the same of their ranks' files, so they count as if all were of full size.
+    """
+    fragments = list(engine.fragments())
+    kinds_of = [[*([] if _is_in_model_files(f, engine) else [MASTER]), *f.moments] for f in fragments]
+    sizes = [4 * (f.cut.size if f.cut else f.master.numel()) for f in fragments]
+    total = sum(size * len(kinds) for size, kinds in zip(sizes, kinds_of, strict=True))
+    smallest = SMALLEST_FILE if engine.world.size < MANY_RANKS else LARGEST_FILE
+    max_bytes, part, used = min(LARGEST_FILE, max(smallest, total // 8)), 0, 0
+    for fragment, kinds, size in zip(fragments, kinds_of, sizes, strict=True):
+        for kind in kinds:
+            if used and used + size > max_bytes:
+                part, used = part + 1, 0
+            used += size
+            yield kind, fragment, part
 
 
-def _optimizer_file(rank: int, num_ranks: int, part: int) -> str:
-    further = f"-part-{part + 1:03d}" if part else ""
-    return f"trainer/optimizer-{rank + 1:05d}-of-{num_ranks:05d}{further}.safetensors"
+def _is_in_model_files(fragment: Fragment, engine: Engine) -> bool:
+    """Whether its masters are the weights themselves."""
+    return engine.dtype is torch.float32 and not is_factor(fragment.name)
+
+
+def runs_of(fragment: Fragment, first: int, *, rank: int, part: int) -> list[tuple[int, ...]]:
+    """What this rank tells of a fragment whose parameter begins at `first`; of a cut, its first rank tells it all."""
+    cut = fragment.cut
+    if cut is None:
+        return [(first + fragment.start, fragment.master.numel(), 1, rank, 0, part)]
+    if rank != cut.ranks[0]:
+        return []
+    whole, rest = divmod(cut.numel, cut.size)
+    runs = [(first, cut.size, whole, rank, cut.ranks.step if whole > 1 else 0, part)] if whole else []
+    return runs + ([(first + whole * cut.size, rest, 1, cut.ranks[whole], 0, part)] if rest else [])

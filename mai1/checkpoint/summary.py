@@ -113,7 +113,7 @@ def _bytes_by_kind(manifest: dict) -> dict[str, int]:
 def _num_trained(table: dict) -> int:
     """Parameters that have optimizer state."""
     names = table.get("exp_avg") or table.get(MASTER, {})
-    return sum(numel for pieces in names.values() for _, numel, *_ in pieces)
+    return sum(numel * count for runs in names.values() for _, numel, count, *_ in runs)
 
 
 def _data_position(run: dict, step: int, fingerprint: str) -> dict:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import deepspeed
 import torch
+from deepspeed.utils import groups as deepspeed_groups
 from deepspeed.utils import logger as deepspeed_logger
 from torch import nn
 
@@ -22,7 +23,7 @@ from mai1.engine.experts import mark_experts, split_expert_groups
 from mai1.engine.local_groups import made_by_members
 from mai1.engine.muon import share_matrices
 from mai1.engine.partial import Trained, update_only
-from mai1.engine.partitions import Partitions, ShardedPartitions, SlicedPartitions
+from mai1.engine.partitions import Cut, Partitions, ShardedPartitions, SlicedPartitions
 from mai1.engine.pipeline import Computation, Pipeline, StageModule
 from mai1.engine.stages import check_stages
 from mai1.engine.topology import place_of
@@ -33,7 +34,11 @@ from mai1.optim.muon import Muon, moments_of
 
 
 def start_deepspeed() -> None:
-    """Let DeepSpeed use the process group that exists; without the extension it would compile for minutes on CPUs."""
+    """Let DeepSpeed use the world that was just started; without the extension it would compile for minutes on CPUs.
+
+    It keeps its process groups in a module, also when they are gone: those of a world before, in the same process, are
+    forgotten here.
+    """
     os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed insists on it, also for one process
     # Without it DeepSpeed starts `numactl` for every gradient bucket of ZeRO-3 on a CPU, to count devices.
     os.environ.setdefault("LOCAL_SIZE", os.environ.get("LOCAL_WORLD_SIZE", "1"))
@@ -41,6 +46,7 @@ def start_deepspeed() -> None:
     deepspeed_logger.addFilter(_is_news)
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")  # DeepSpeed's, not ours
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed_groups._release_process_group_references()
     deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", auto_mpi_discovery=False, verbose=False)
 
 
@@ -68,6 +74,8 @@ class Fragment:
     """fp32 weights."""
     moments: dict[str, torch.Tensor]
     """By name; empty before the first step."""
+    cut: Cut | None
+    """How all ranks of a group share the parameter, where they do by a rule: ZeRO-3. Then this part may be empty."""
 
 
 @dataclass(slots=True)
@@ -182,13 +190,13 @@ class Engine:
         """What this rank owns of the optimizer state, in the order of the model's parameters."""
         for owned in self._partitions.ranges():
             flat = self._partitions.flats[owned.partition]
-            cut = slice(owned.offset, owned.offset + owned.numel)
+            place = slice(owned.offset, owned.offset + owned.numel)
             moments = {
-                key: value[cut]
+                key: value[place]
                 for key, value in self._state_of(flat).items()
                 if isinstance(value, torch.Tensor) and value.shape == flat.shape
             }
-            yield Fragment(owned.name, owned.start, flat.detach()[cut], moments)
+            yield Fragment(owned.name, owned.start, flat.detach()[place], moments, owned.cut)
 
     def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Every parameter and kept buffer of this rank's model, whole, one at a time; every rank must go to the end."""

@@ -22,6 +22,18 @@ from mai1.model.transformer import MoETransformer
 AVAILABLE = ZeroParamStatus.AVAILABLE
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How the ranks of a group share a parameter in parts of one size, a rank after another: the same on all of them."""
+
+    numel: int
+    """Of the whole parameter."""
+    size: int
+    """Of each part; the last ones are shorter, or nothing."""
+    ranks: range
+    """Global ranks."""
+
+
 @dataclass(slots=True)
 class OwnedRange:
     """A range of one parameter whose fp32 state this rank owns, and where it lies in a flat partition."""
@@ -30,9 +42,12 @@ class OwnedRange:
     start: int
     """First element within this rank's flat parameter."""
     numel: int
+    """0 where a small parameter is cut over more ranks than it has parts for."""
     partition: int
     offset: int
     """First element within the flat partition."""
+    cut: Cut | None = None
+    """None where the ranks' parts follow no rule but that they cover everything once."""
 
 
 @dataclass(slots=True)
@@ -131,10 +146,13 @@ class ShardedPartitions:
             for parameter in parameters:
                 places[id(parameter)] = (partition, offset)
                 offset += parameter.ds_tensor.ds_numel
+        ranks_of: dict[dist.ProcessGroup, range] = {}  # there are two groups, which may be large
         for name, parameter in _trained(self._parameters):
-            start, numel = _shard_of(parameter)
-            if numel:
-                yield OwnedRange(name, start, numel, *places[id(parameter)])
+            group = parameter.ds_process_group
+            if group not in ranks_of:
+                ranks_of[group] = _ranks_of(group)
+            cut = Cut(parameter.ds_numel, parameter.ds_tensor.ds_numel, ranks_of[group])
+            yield OwnedRange(name, *_shard_of(parameter), *places[id(parameter)], cut)
 
     def members(self) -> list[Members]:
         """See `Partitions`."""
@@ -190,3 +208,11 @@ def _shard_of(parameter: nn.Parameter) -> tuple[int, int]:
     size = parameter.ds_tensor.ds_numel
     start = min(dist.get_rank(parameter.ds_process_group) * size, parameter.ds_numel)
     return start, min(size, parameter.ds_numel - start)
+
+
+def _ranks_of(group: dist.ProcessGroup) -> range:
+    """Its global ranks, which stand equally far from one another in all the groups there are."""
+    ranks = dist.get_process_group_ranks(group)
+    found = range(ranks[0], ranks[-1] + 1, ranks[1] - ranks[0] if len(ranks) > 1 else 1)
+    assert ranks == list(found), f"{ranks[:8]} are not equally far from one another"
+    return found

@@ -140,6 +140,20 @@ def test_an_index_that_leads_elsewhere_is_refused(model_folder, index):
 
 SHA = "0" * 64
 ENTRY = {"bytes": 1, "sha256": SHA}
+STATE = "trainer/optimizer-00001-of-00001.safetensors"
+
+
+def single_piece(piece: list) -> dict:
+    """A table of version 1."""
+    return {"version": 1, "files": {STATE: ENTRY}, "optimizer": {"exp_avg": {"x": [piece]}}}
+
+
+def runs(run: list | str, *, world_size: int = 1) -> dict:
+    """A table of today's version."""
+    table = {"exp_avg": {"x": [run]}}
+    return {"version": 2, "world_size": world_size, "files": {STATE: ENTRY}, "optimizer": table}
+
+
 SPOILT_MANIFESTS = {
     "another format": {"format": "other"},
     "another version": {"version": 9},
@@ -155,11 +169,26 @@ SPOILT_MANIFESTS = {
     "files that are none": {"files": 3},
     "a rank that is none": {"files": {"a": ENTRY | {"rank": "x"}}},
     "a step that is none": {"step": "../x"},
-    "a piece of no file": {"optimizer": {"exp_avg": {"x": [[0, 1, "../secret", "k"]]}}},
-    "a piece with an absurd start": {"files": {"a": ENTRY}, "optimizer": {"exp_avg": {"x": [[2**70, 1, "a", "k"]]}}},
-    "a piece with a negative length": {"files": {"a": ENTRY}, "optimizer": {"exp_avg": {"x": [[0, -1, "a", "k"]]}}},
-    "a piece of another shape": {"files": {"a": ENTRY}, "optimizer": {"exp_avg": {"x": [[0, 1]]}}},
+    "a piece of no file": single_piece([0, 1, "../secret", "exp_avg|x|0"]),
+    "a piece with an absurd start": single_piece([2**70, 1, STATE, f"exp_avg|x|{2**70}"]),
+    "a piece with a negative length": single_piece([0, -1, STATE, "exp_avg|x|0"]),
+    "a piece of another shape": single_piece([0, 1]),
     "an optimizer that is none": {"optimizer": [1]},
+    "a piece in another rank's file by its key": single_piece([0, 1, STATE, "exp_avg|y|0"]),
+    "a piece in a file of more ranks": single_piece([0, 1, STATE.replace("of-00001", "of-00002"), "exp_avg|x|0"]),
+    "a run of no rank's file": runs([0, 1, 2, 0, 1, 0]),
+    "a run of a part there is not": runs([0, 1, 1, 0, 0, 1]),
+    "a run of more pieces than there are files": runs([0, 1, 2**61, 0, 1, 0], world_size=2**61),
+    "a run that goes on for ever": runs([0, 1, 2**61, 0, 2**61, 0]),
+    "a run of no pieces": runs([0, 1, 0, 0, 0, 0]),
+    "a run of nothing": runs([0, 0, 1, 0, 0, 0]),
+    "a run with an absurd start": runs([2**70, 1, 1, 0, 0, 0]),
+    "a run that ends absurdly": runs([0, 2**40, 2**40, 0, 0, 0]),
+    "a run that goes backwards": runs([0, 1, 2, 1, -1, 0]),
+    "a run in other numbers": runs([0, 1, 1, 0, False, 0]),
+    "a run of another shape": runs([0, 1, 1, 0, 0]),
+    "a run that is none": runs("012345"),
+    "runs that are none": {"version": 2, "optimizer": {"exp_avg": {"x": 3}}},
 }
 
 
@@ -171,6 +200,14 @@ def test_a_manifest_that_says_what_cannot_be_is_refused(tmp_path, kind):
         ValueError, match=r"manifest\.json is no manifest of a mai1 checkpoint .* use another checkpoint"
     ):
         read_manifest(path.parent)
+
+
+def test_a_sound_table_of_either_version_is_read_as_the_same(tmp_path):
+    path = publish(tmp_path, 1) / "manifest.json"
+    whole = json.loads(path.read_text())
+    for changes in (single_piece([0, 1, STATE, "exp_avg|x|0"]), runs([0, 1, 1, 0, 0, 0])):
+        path.write_text(json.dumps(whole | changes))
+        assert read_manifest(path.parent)["optimizer"] == {"exp_avg": {"x": [[0, 1, 1, 0, 0, 0]]}}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from safetensors.torch import save_file
 
 from mai1.checkpoint.model_plan import Holding, holding_all, index_of, plan_model_files
 from mai1.checkpoint.names import tensor_names
-from mai1.checkpoint.optimizer_state import StateReader, pieces_table
+from mai1.checkpoint.optimizer_state import StateReader
+from mai1.checkpoint.pieces import optimizer_file, pieces_table
 from tests.support.tiny import tiny_model_config
 
 CONFIG = tiny_model_config()
@@ -47,14 +48,13 @@ def test_replicas_take_turns():
 
 def test_a_range_that_two_stages_hold_is_read_once_and_whole(tmp_path):
     """A tied embedding stands on the first and the last stage, cut at other places."""
-    values, tensors, rows = torch.arange(10.0), {}, []
-    for file, start, end in (("a", 0, 4), ("a", 4, 10), ("b", 0, 7), ("b", 7, 10)):
-        key = f"exp_avg|embedding.weight|{start}|{file}"
-        tensors.setdefault(file, {})[key] = values[start:end].clone()
-        rows.append(["exp_avg", "embedding.weight", start, end - start, f"{file}.safetensors", key])
-    for file, content in tensors.items():
-        save_file(content, tmp_path / f"{file}.safetensors")
-    reader = StateReader(tmp_path, pieces_table(rows))
+    values, rows = torch.arange(10.0), []
+    (tmp_path / "trainer").mkdir()
+    for rank, (start, end) in enumerate([(0, 4), (4, 10), (0, 7), (7, 10)]):
+        tensors = {f"exp_avg|embedding.weight|{start}": values[start:end].clone()}
+        save_file(tensors, tmp_path / optimizer_file(rank, num_ranks=4, part=0))
+        rows.append(["exp_avg", "embedding.weight", start, end - start, 1, rank, 0, 0])
+    reader = StateReader(tmp_path, pieces_table(rows), num_ranks=4)
     for start in range(10):
         for end in range(start + 1, 11):
             into = torch.empty(end - start)

@@ -148,8 +148,8 @@ def test_masters_and_every_moment_are_carried_with_bf16_weights(tmp_path, method
         if name not in before["optimizer"][kind]:
             continue
         old, new = torch.empty(8, d_model, width), torch.empty(16, d_model, width // 2)
-        StateReader(source, before["optimizer"]).read(kind, name, 0, old.view(-1))
-        StateReader(result, after["optimizer"]).read(kind, name, 0, new.view(-1))
+        StateReader(source, before["optimizer"], num_ranks=1).read(kind, name, 0, old.view(-1))
+        StateReader(result, after["optimizer"], num_ranks=1).read(kind, name, 0, new.view(-1))
         factor = {"master": 2.0, "exp_avg_sq": 0.25}.get(kind, 0.5)
         halves = torch.cat([new[0::2], new[1::2]], dim=2) / factor
         assert old.abs().max() > 0 and torch.equal(halves, old), kind
@@ -159,7 +159,9 @@ def test_masters_and_every_moment_are_carried_with_bf16_weights(tmp_path, method
 
 def new_master(result: Path, manifest: dict, shape: torch.Size) -> torch.Tensor:
     master = torch.empty(shape)
-    StateReader(result, manifest["optimizer"]).read("master", "layers.1.ffn.experts.down", 0, master.view(-1))
+    StateReader(result, manifest["optimizer"], num_ranks=1).read(
+        "master", "layers.1.ffn.experts.down", 0, master.view(-1)
+    )
     return master
 
 

@@ -11,7 +11,7 @@ from mai1.dist import World
 ALONE = World(0, 1, 0, torch.device("cpu"))
 HEAD = {
     "format": "mai1-checkpoint",
-    "version": 1,
+    "version": 2,
     "tokens": 0,
     "optimizer_step": 0,
     "world_size": 1,
