@@ -7,6 +7,7 @@ source each row is from, and each source has an order of its own, shuffled anew 
 import hashlib
 from dataclasses import asdict, replace
 from fractions import Fraction
+from pathlib import Path
 
 from mai1.data.batch import Row
 from mai1.data.mixture import MixtureChange, MixtureConfig, OnExhausted
@@ -31,9 +32,14 @@ class MixedStream:
         seed: int,
         rows_per_step: int,
         gone: frozenset[str] = frozenset(),
+        folder: Path | None = None,
     ) -> None:
-        """Sources that the settings name may be `gone` because their shards are damaged: their share goes to the others."""
+        """Sources that the settings name may be `gone` because their shards are damaged: their share goes to the others.
+
+        `folder` is as `TokenStream` has it.
+        """
         self.config, self.rows_per_step, self._shards, self._gone = config, rows_per_step, shards, gone
+        self._folder = folder
         self.sequence_length, self.seed = sequence_length, seed
         self.source_names = [shard.stem.name for shard in shards]
         _check_names(config, [*self.source_names, *gone])
@@ -68,7 +74,8 @@ class MixedStream:
         """The same mixture of what is left of the shards."""
         left = {shard.stem.name for shard in shards}
         settings = {"sequence_length": self.sequence_length, "seed": self.seed, "rows_per_step": self.rows_per_step}
-        return MixedStream(shards, self.config, **settings, gone=self._gone | (set(self.source_names) - left))
+        gone = self._gone | (set(self.source_names) - left)
+        return MixedStream(shards, self.config, **settings, gone=gone, folder=self._folder)
 
     def follow(self, history: list[list[int]]) -> None:
         """Lay out the stretches of online mixing that have been decided: shares of each, one after the other."""
@@ -135,7 +142,7 @@ class MixedStream:
                 f"data.mixture.weights.{shard.stem.name}=0, or use a shorter sequence"
             )
         seed = _seed_of(self.seed, f"source {shard.stem.name}")
-        return TokenStream([shard], sequence_length=self.sequence_length, seed=seed)
+        return TokenStream([shard], sequence_length=self.sequence_length, seed=seed, folder=self._folder)
 
     def _cap(self, name: str, stream: TokenStream | None) -> int | None:
         """Rows of a source that its epochs allow."""
@@ -158,12 +165,13 @@ def open_rows(
     seed: int,
     rows_per_step: int,
     gone: frozenset[str] = frozenset(),
+    folder: Path | None = None,
 ) -> TokenStream | MixedStream:
     """The training rows of some shards: all shuffled together, or mixed as configured."""
+    settings = {"sequence_length": sequence_length, "seed": seed, "folder": folder}
     if mixture.is_plain:
-        return TokenStream(shards, sequence_length=sequence_length, seed=seed)
-    settings = {"sequence_length": sequence_length, "seed": seed, "rows_per_step": rows_per_step}
-    return MixedStream(shards, mixture, **settings, gone=gone)
+        return TokenStream(shards, **settings)
+    return MixedStream(shards, mixture, **settings, rows_per_step=rows_per_step, gone=gone)
 
 
 def check_rows_suffice(rows: object, *, steps: int, rows_per_step: int) -> None:

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,16 +20,11 @@ from typing import BinaryIO
 import numpy as np
 
 from mai1.data.reference import ReferenceLosses
+from mai1.data.shard_index import DTYPES, HEADER, MAGIC, RESTORE, ShardIndex
 
 FORMAT = "mai1-shard"
 VERSION = 1
-MAGIC = b"MMIDIDX\x00\x00"
-HEADER = struct.Struct("<9sQBQQ")
-DTYPES = {1: "<u1", 2: "<i1", 3: "<i2", 4: "<i4", 5: "<i8", 8: "<u2"}
-"""Megatron's dtype codes; 6 and 7 are floats, which no token shard holds."""
-
 MAX_MANIFEST_BYTES = 64 << 20
-RESTORE = "restore the file or run `mai1 prepare` again"
 
 
 class ShardWriter:
@@ -127,20 +121,11 @@ class Shard:
     stem: Path
     """Path without ending."""
 
-    lengths: np.ndarray
-    """Tokens of each document, int64."""
-
-    starts: np.ndarray
-    """Where each document begins among all ids, int64."""
+    index: ShardIndex
+    """NAME.idx."""
 
     manifest: dict
     """NAME.json; empty for a shard of another program that has none."""
-
-    dtype: np.dtype
-    """What an id is on disk."""
-
-    num_tokens: int
-    """Ids in the shard."""
 
     _file: BinaryIO
     """NAME.bin."""
@@ -148,25 +133,45 @@ class Shard:
     reference: ReferenceLosses | None = None
     """Another model's loss on each id, where that is asked for and was scored."""
 
+    _documents: tuple[np.ndarray, np.ndarray] | None = None
+    """Starts and lengths, once they were asked for."""
+
     @classmethod
     def open(cls, path_stem: Path) -> "Shard":
         """Open a shard; ValueError names the file, the broken rule and the mend."""
         stem = Path(path_stem)
-        code, sequence_lengths, marks = _read_index(with_ending(stem, ".idx"))
-        dtype, num_tokens = np.dtype(DTYPES[code]), int(sequence_lengths.sum())
-        manifest = _read_manifest(with_ending(stem, ".json"))
-        ends = np.concatenate(([0], np.cumsum(sequence_lengths)))[marks]
-        for key, value in (("documents", len(ends) - 1), ("tokens", num_tokens)):
+        index, manifest = ShardIndex.open(with_ending(stem, ".idx")), _read_manifest(with_ending(stem, ".json"))
+        for key, value in (("documents", index.num_documents), ("tokens", index.num_tokens)):
             if manifest and manifest[key] != value:
                 path = with_ending(stem, ".json")
                 raise ValueError(f"{path} states {key}={manifest[key]!r}, but the shard has {value}: {RESTORE}")
-        file = _open_tokens(with_ending(stem, ".bin"), num_bytes=num_tokens * dtype.itemsize)
-        return cls(stem, np.diff(ends), ends[:-1], manifest, dtype, num_tokens, file)
+        file = _open_tokens(with_ending(stem, ".bin"), num_bytes=index.num_tokens * index.dtype.itemsize)
+        return cls(stem, index, manifest, file)
 
     @property
     def num_documents(self) -> int:
         """Documents in the shard."""
-        return len(self.lengths)
+        return self.index.num_documents
+
+    @property
+    def num_tokens(self) -> int:
+        """Ids in the shard."""
+        return self.index.num_tokens
+
+    @property
+    def dtype(self) -> np.dtype:
+        """What an id is on disk."""
+        return self.index.dtype
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Where each document begins among all ids, int64; kept from the first time on, 16 bytes a document with `lengths`."""
+        return self._kept_documents()[0]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each document, int64."""
+        return self._kept_documents()[1]
 
     @property
     def tokens(self) -> np.ndarray:
@@ -226,41 +231,18 @@ class Shard:
                 if hashlib.file_digest(file, "sha256").hexdigest() != expected:
                     raise ValueError(f"{path} must have the SHA-256 of its manifest: {RESTORE}")
 
+    def _kept_documents(self) -> tuple[np.ndarray, np.ndarray]:
+        if self._documents is None:
+            bounds = self.index.bounds()
+            self._documents = bounds[:-1], np.diff(bounds)
+        return self._documents
+
     def _check_ids(self, ids: np.ndarray, start: int) -> None:
         """An id outside the vocabulary would end training inside the embedding, where nobody knows the file."""
         vocab_size = self.manifest.get("vocab_size", np.iinfo(self.dtype).max + 1)
         if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < vocab_size:
             place = start + int(np.flatnonzero((ids < 0) | (ids >= vocab_size))[0])
             raise ValueError(f"{self._file.name} holds id {ids[place - start]} at {place}, of {vocab_size}: {RESTORE}")
-
-
-def _read_index(path: Path) -> tuple[int, np.ndarray, np.ndarray]:
-    """Dtype code, sequence lengths (int64) and document marks of an index whose every part fits its file."""
-    if not path.is_file():
-        raise ValueError(f"{path} must be a shard's index: name a shard without its ending, as `mai1 prepare` wrote it")
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        header = file.read(HEADER.size)
-        if len(header) < HEADER.size or not header.startswith(MAGIC):
-            raise ValueError(f"{path} must begin with the Megatron index magic: {RESTORE}")
-        _, version, code, num_sequences, num_marks = HEADER.unpack(header)
-        if version != 1:
-            raise ValueError(f"{path} has index version {version}, but must have 1: {RESTORE}")
-        if code not in DTYPES:
-            raise ValueError(f"{path} has dtype code {code}, but must have one of {sorted(DTYPES)}: {RESTORE}")
-        expected = HEADER.size + 12 * num_sequences + 8 * num_marks  # Python integers: no overflow
-        if size != expected:
-            raise ValueError(f"{path} has {size} bytes, but its header claims {expected}: {RESTORE}")
-        lengths = np.frombuffer(file.read(4 * num_sequences), dtype="<i4").astype(np.int64)
-        offsets = np.frombuffer(file.read(8 * num_sequences), dtype="<i8")
-        marks = np.frombuffer(file.read(8 * num_marks), dtype="<i8")
-    if len(lengths) and int(lengths.min()) < 0:
-        raise ValueError(f"{path} has a negative sequence length: {RESTORE}")
-    if not np.array_equal(offsets, _starts(lengths) * np.dtype(DTYPES[code]).itemsize):
-        raise ValueError(f"{path} has offsets that do not follow from its lengths: {RESTORE}")
-    if not len(marks) or marks[0] != 0 or marks[-1] != num_sequences or np.any(marks[1:] < marks[:-1]):
-        raise ValueError(f"{path} has document marks that do not rise from 0 to {num_sequences}: {RESTORE}")
-    return code, lengths, marks
 
 
 def _open_tokens(path: Path, *, num_bytes: int) -> BinaryIO:

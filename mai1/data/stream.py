@@ -5,23 +5,30 @@ what was read before, so any topology sees the same global order and a resumed r
 """
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from mai1.data.batch import Row
+from mai1.data.epoch_order import MOST_IN_MEMORY, EpochOrder, OrderSize, draw_order, stored_order
 from mai1.data.shards import Shard
 
 
 class TokenStream:
-    """Random access to the endless sequence of training rows. Memory: about 24 bytes per document and 8 per window."""
+    """Random access to the endless sequence of training rows.
 
-    def __init__(self, shards: list[Shard], *, sequence_length: int, seed: int) -> None:
-        self.shards, self.sequence_length, self.seed = shards, sequence_length, seed
-        self._lengths = np.concatenate([shard.lengths for shard in shards]).astype(np.int64)
-        self._first_document = np.cumsum([0] + [shard.num_documents for shard in shards])
-        self.num_tokens = int(self._lengths.sum())
+    Memory: of a small corpus 16 bytes a document and 8 a window, for each of two epochs; of a larger one none that grows with
+    it, but a file with as many in `folder`. Who writes that takes 12 bytes a document, or 4 a window, meanwhile.
+    """
+
+    def __init__(self, shards: list[Shard], *, sequence_length: int, seed: int, folder: Path | None = None) -> None:
+        """`folder`, which all ranks see, is for the orders of large corpora; without one all stays in memory."""
+        self.shards, self.sequence_length, self.seed, self.folder = shards, sequence_length, seed, folder
+        self._first_id = np.cumsum([0] + [shard.num_tokens for shard in shards])
+        self.num_tokens = int(self._first_id[-1])
         self.source_names = [shard.stem.name for shard in shards]
         self._is_scored = all(shard.reference is not None for shard in shards)
         self.rows_per_epoch = (self.num_tokens - 1) // sequence_length
@@ -51,11 +58,10 @@ class TokenStream:
     def row(self, number: int) -> Row:
         """The same; ValueError names the file alone."""
         epoch, place = divmod(number, self.rows_per_epoch)
-        documents, ends, windows = self._epoch_order(epoch)
-        start, count = int(windows[place]) * self.sequence_length, self.sequence_length + 1
+        order, count = self._epoch_order(epoch), self.sequence_length + 1
         ids, sources = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
         reference = np.empty(count, dtype=np.uint8) if self._is_scored else None
-        for part, source, first in self._spans(documents, ends, start, count):
+        for part, source, first in self._spans(order, int(order.windows[place]) * self.sequence_length, count):
             shard, size = self.shards[source], part.stop - part.start
             ids[part], sources[part] = shard.read(first, size), source
             if reference is not None:
@@ -65,27 +71,45 @@ class TokenStream:
 
     def over(self, shards: list[Shard]) -> "TokenStream":
         """The same of other shards."""
-        return TokenStream(shards, sequence_length=self.sequence_length, seed=self.seed)
+        return TokenStream(shards, sequence_length=self.sequence_length, seed=self.seed, folder=self.folder)
 
-    def _make_epoch_order(self, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Documents in this epoch's order, where each ends in the stream, and the order of the windows."""
-        generator = np.random.default_rng([self.seed, epoch])
-        documents = generator.permutation(len(self._lengths))
-        return documents, np.cumsum(self._lengths[documents]), generator.permutation(self.rows_per_epoch)
+    def _make_epoch_order(self, epoch: int) -> EpochOrder:
+        size = OrderSize(sum(shard.num_documents for shard in self.shards), self.rows_per_epoch)
 
-    def _spans(
-        self, documents: np.ndarray, ends: np.ndarray, start: int, count: int
-    ) -> Iterator[tuple[slice, int, int]]:
+        def draw() -> Iterator[np.ndarray]:
+            return draw_order(self._bounds(), self.rows_per_epoch, np.random.default_rng([self.seed, epoch]))
+
+        if self.folder is None or size.count <= MOST_IN_MEMORY:
+            return size.split(np.concatenate(list(draw())))
+        order = stored_order(self._file_of(epoch), size, draw)
+        self._file_of(epoch - 2).unlink(missing_ok=True)
+        return order
+
+    def _bounds(self) -> np.ndarray:
+        """Where each document begins among the ids of all shards, and where the last one ends."""
+        bounds = np.empty(sum(shard.num_documents for shard in self.shards) + 1, dtype=np.int64)
+        place = 0
+        for shard, first_id in zip(self.shards, self._first_id[:-1], strict=True):
+            bounds[place : place + shard.num_documents + 1] = shard.index.bounds()
+            bounds[place : place + shard.num_documents + 1] += first_id
+            place += shard.num_documents
+        return bounds
+
+    def _file_of(self, epoch: int) -> Path:
+        return self.folder / f"{self.fingerprint[:32]}-epoch-{epoch}.order"
+
+    def _spans(self, order: EpochOrder, start: int, count: int) -> Iterator[tuple[slice, int, int]]:
         """Where `count` ids of the stream from `start` on are from: their part of the row, the shard, the first id in it."""
-        filled, place = 0, int(np.searchsorted(ends, start, side="right"))
+        filled, place = 0, bisect_right(order.ends, start)
+        begin_in_stream = int(order.ends[place - 1]) if place else 0
         while filled < count:
-            shard, first_id = self._find(int(documents[place]))
-            size = min(int(ends[place]) - (start + filled), count - filled)
-            skip = start + filled - (int(ends[place]) - int(self._lengths[documents[place]]))
-            yield slice(filled, filled + size), shard, first_id + skip
-            filled, place = filled + size, place + 1
+            end = int(order.ends[place])
+            size, skip = min(end - (start + filled), count - filled), start + filled - begin_in_stream
+            if size:  # documents of other programs may be empty
+                yield slice(filled, filled + size), *self._find(int(order.begins[place]) + skip)
+            filled, place, begin_in_stream = filled + size, place + 1, end
 
-    def _find(self, document: int) -> tuple[int, int]:
-        """The shard of a document, and where the document begins in it."""
-        shard = int(np.searchsorted(self._first_document, document, side="right")) - 1
-        return shard, int(self.shards[shard].starts[document - int(self._first_document[shard])])
+    def _find(self, first: int) -> tuple[int, int]:
+        """The shard of an id, and its place there."""
+        shard = int(np.searchsorted(self._first_id, first, side="right")) - 1
+        return shard, first - int(self._first_id[shard])

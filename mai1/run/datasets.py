@@ -63,11 +63,12 @@ def open_pretraining(
     mixture: MixtureConfig | None = None,
     rows_per_step: int = 1,
     selection: SelectionConfig | None = None,
+    order_folder: Path | None = None,
 ) -> StageData:
     """Shards of a prepared directory, which must all belong to its tokenizer; sizes are checked, hashes are not.
 
     A `mixture` that changes with the steps counts `rows_per_step` rows for each. A run says what its `selection` is, and
-    gets the reference losses that it reads.
+    gets the reference losses that it reads; and where the orders of a large corpus go.
     """
     written = _read_corpus_manifest(path)
     tokenizer, left_out = Tokenizer.load(path / "tokenizer"), []
@@ -92,7 +93,7 @@ def open_pretraining(
         open_references(train, selection)
     settings = {"sequence_length": sequence_length, "seed": seed, "rows_per_step": rows_per_step}
     gone = frozenset(Path(damage.shard).name for damage in left_out) - {shard.stem.name for shard in train}
-    rows = open_rows(train, mixture or MixtureConfig(), **settings, gone=gone)
+    rows = open_rows(train, mixture or MixtureConfig(), **settings, gone=gone, folder=order_folder)
     return StageData(tokenizer, rows, heldout, train, questions=[], heldout_shards=held, left_out=left_out)
 
 
