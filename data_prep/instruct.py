@@ -27,12 +27,13 @@ from data_prep.stages.repair import RepairConfig, repair
 from data_prep.stages.secrets import SecretsConfig, SecretsStage
 from data_prep.talk import Figures, Talk, record_of, talk_of
 from data_prep.wrong_answers import choices_of, preferences_of
+from mai1.data.conversation_shapes import is_undesirable
 from mai1.data.instructions import read_records
 from mai1.tokenizer.chat import encode_chat
 from mai1.tokenizer.tokenizer import Tokenizer
 
 SPLITS = ("train", "heldout")
-BROKEN = "instruct.broken"
+BROKEN, UNDESIRABLE = "instruct.broken", "instruct.undesirable"
 RECORDS_CHECKED = 100
 """Records of a file of which one must be a conversation."""
 
@@ -132,7 +133,8 @@ class InstructPreparation:
             figures.read += 1
             try:
                 talk = talk_of(name, where, record)
-                reason = self._clean(talk) or persona(talk) or self._measure(talk)
+                reason = UNDESIRABLE if is_undesirable(record) else ""
+                reason = reason or self._clean(talk) or persona(talk) or self._measure(talk)
             except ValueError as error:
                 figures.broken = figures.broken or f"{where}: {error}"
                 reason = BROKEN

@@ -25,6 +25,8 @@ LISTS = ("messages", "conversations", "conversation")
 QUESTIONS = ("prompt", "question", "query", "problem")
 PAIRS = (("prompt", "completion"), ("question", "answer"), ("query", "response"), ("problem", "solution"))
 ANSWERS_OF_INSTRUCTIONS = ("output", "response")
+LABELS = ("label", "kto_tag")
+"""Fields that say of an answer whether it was liked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,11 @@ def as_text(dialogue: Dialogue) -> list[dict]:
 def is_preference(record: object) -> bool:
     """Whether a record holds a better and a worse answer."""
     return isinstance(record, dict) and "chosen" in record and "rejected" in record
+
+
+def is_undesirable(record: object) -> bool:
+    """Whether a record's answer was judged to be none to imitate; a number may be a class of something else."""
+    return isinstance(record, dict) and any(record.get(key) is False for key in LABELS)
 
 
 def to_preference(record: dict) -> Preference:

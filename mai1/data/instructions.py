@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from mai1.data.conversation_shapes import Dialogue, as_text, to_dialogue
+from mai1.data.conversation_shapes import Dialogue, as_text, is_undesirable, to_dialogue
 from mai1.data.messages import is_message
 
 MAX_LINE_BYTES = 16 * 2**20
@@ -26,6 +26,11 @@ def read_with_sources(path: Path) -> list[tuple[Dialogue, str]]:
         raise ValueError(f"{path} is no file: name a .jsonl or .json file of conversations")
     conversations = []
     for where, record in read_records(path):
+        if is_undesirable(record):
+            raise ValueError(
+                f"{where}: an answer that was judged undesirable must not be imitated: leave it out, or learn from it "
+                "with `mai1 align preference.method=kto`"
+            )
         try:
             conversations.append((to_dialogue(record), _source(record) or path.stem))
         except ValueError as error:

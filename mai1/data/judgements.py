@@ -10,10 +10,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mai1.data.conversation_shapes import is_preference, to_messages, to_preference
+from mai1.data.conversation_shapes import LABELS, is_preference, to_messages, to_preference
 from mai1.data.instructions import read_records
 
-LABELS = ("label", "kto_tag")
 VERDICTS = {"true": True, "1": True, "desirable": True, "false": False, "0": False, "undesirable": False}
 
 

@@ -119,3 +119,18 @@ def test_a_conversation_is_from_its_source_field_or_else_its_file(tmp_path: Path
     path = write(tmp_path, "mine.jsonl", "".join(json.dumps(record) + "\n" for record in records))
     assert [source for _, source in read_with_sources(path)] == ["manuals", "mine", "mine", "mine"]
     assert [dialogue.messages for dialogue, _ in read_with_sources(path)] == read_conversations(path)
+
+
+@pytest.mark.parametrize("label", [{"label": False}, {"kto_tag": False}])
+def test_an_answer_that_was_judged_undesirable_is_not_imitated(tmp_path: Path, label: dict):
+    lines = [{"messages": [ASK, ANSWER]} | {key: True for key in label}, {"messages": [ASK, ANSWER]} | label]
+    path = write(tmp_path, "judged.jsonl", "\n".join(map(json.dumps, lines)))
+    with pytest.raises(
+        ValueError, match=r"judged.jsonl:2: .*undesirable must not be imitated: .*preference.method=kto"
+    ):
+        read_conversations(path)
+
+
+def test_a_number_beside_a_conversation_may_be_the_class_of_something_else(tmp_path: Path):
+    path = write(tmp_path, "classes.jsonl", json.dumps({"messages": [ASK, ANSWER], "label": 0}))
+    assert read_conversations(path) == [[ASK, ANSWER]]

@@ -88,6 +88,14 @@ def test_what_is_dropped_has_a_reason_and_broken_records_their_place(prepared):
     assert "mine.jsonl:6: fields text are none of messages" in figures["broken"]
 
 
+def test_answers_that_were_judged_undesirable_are_dropped(prepared, tmp_path: Path):
+    judged = [record | {"label": number % 2 == 0} for number, record in enumerate(pairs(6))]
+    figures = prepared(judged)["sources"]["mine"]
+    assert figures["dropped"] == {"instruct.undesirable": 3} and figures["kept"] == 3
+    answers = [line["messages"][-1]["content"] for line in lines_of(tmp_path / "out" / "train.jsonl")]
+    assert answers == [record["completion"] for record in judged if record["label"]]
+
+
 def test_statistics_are_those_of_counting_by_hand(prepared, tokenizer: Tokenizer, tmp_path: Path):
     figures = prepared([*SHAPES, {"prompt": "mail to ann@rivermail.net please", "completion": "Done."}])["sources"][
         "mine"
