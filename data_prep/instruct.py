@@ -129,7 +129,7 @@ class InstructPreparation:
     def _read(self, name: str, source: InstructSourceConfig) -> Figures:
         """The conversations of one file that pass on their own."""
         figures, persona = Figures(), PersonaStage(self.persona)
-        for where, record in read_records(Path(source.path).expanduser()):
+        for where, record in read_records(Path(source.path).expanduser(), is_repaired=True):
             figures.read += 1
             try:
                 talk = talk_of(name, where, record)
@@ -224,7 +224,7 @@ def check_sources(config: InstructConfig) -> None:
         if not path.is_file():
             raise ValueError(f"{key} must be a .jsonl or .json file: check the path")
         mistake = "it is empty"
-        for where, record in islice(read_records(path), RECORDS_CHECKED):
+        for where, record in islice(read_records(path, is_repaired=True), RECORDS_CHECKED):
             try:
                 talk_of(name, where, record)
                 break

@@ -46,14 +46,17 @@ def _source(record: object) -> str:
     return source if isinstance(source, str) else ""
 
 
-def read_records(path: Path) -> Iterator[tuple[str, object]]:
-    """Every record with its place in the file; ValueError for what is no JSON."""
+def read_records(path: Path, *, is_repaired: bool = False) -> Iterator[tuple[str, object]]:
+    """Every record with its place in the file; ValueError for what is no JSON.
+
+    Also for halves of surrogate pairs, which are no text, unless whoever reads the records repairs that.
+    """
     if path.suffix == ".json":
         if (size := path.stat().st_size) > MAX_FILE_BYTES:
             raise ValueError(
                 f"{path} has {size} bytes, more than {MAX_FILE_BYTES}: use .jsonl, one conversation a line"
             )
-        content = _parse(_decode(path.read_bytes(), str(path)), str(path))
+        content = _parse(_decode(path.read_bytes(), str(path)), str(path), is_repaired=is_repaired)
         if not isinstance(content, list) or is_message(content[0] if content else None):
             yield str(path), content
             return
@@ -66,7 +69,7 @@ def read_records(path: Path) -> Iterator[tuple[str, object]]:
             if len(line) > MAX_LINE_BYTES:
                 raise ValueError(f"{where} is longer than {MAX_LINE_BYTES} bytes: split the conversation")
             if line.strip():
-                yield where, _parse(_decode(line, where), where)
+                yield where, _parse(_decode(line, where), where, is_repaired=is_repaired)
 
 
 def _decode(data: bytes, where: str) -> str:
@@ -76,12 +79,12 @@ def _decode(data: bytes, where: str) -> str:
         raise ValueError(f"{where} is not UTF-8 at byte {error.start}: convert the file") from None
 
 
-def _parse(text: str, where: str) -> object:
+def _parse(text: str, where: str, *, is_repaired: bool) -> object:
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{where} is not JSON ({error}): correct it; .jsonl has one object a line") from None
-    if "\\ud" in text or "\\uD" in text:
+    if not is_repaired and ("\\ud" in text or "\\uD" in text):
         try:
             json.dumps(record, ensure_ascii=False).encode()
         except UnicodeEncodeError:
