@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds data_prep and mai1: a checkout, or where packages are installed."""
 
-SOURCES = ("data_prep", "mai1/__init__.py", "mai1/data", "mai1/persona", "mai1/tokenizer")
+SOURCES = ("data_prep", "mai1/__init__.py", "mai1/data", "mai1/given_files.py", "mai1/persona", "mai1/tokenizer")
 """Everything of ours that a task may import."""
 
 PACKAGES = (
