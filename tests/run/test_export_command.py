@@ -173,7 +173,7 @@ def test_a_kill_leaves_the_old_release_and_the_next_one_clears_up(mai1, run: Pat
         timeout=100,
     )
     assert killed.returncode == -signal.SIGKILL
-    assert {path.name for path in tmp_path.iterdir()} == {"r", ".staging-r"}
+    assert {path.name for path in tmp_path.iterdir()} == {"r", ".staging-r", ".r.lock"}
     assert not problems_in(tmp_path / "r", read_manifest(tmp_path / "r"))
     shutil.rmtree(tmp_path / "r")
     assert mai1(*command).code == 0 and {path.name for path in tmp_path.iterdir()} == {"r"}
