@@ -31,7 +31,6 @@ data: {path: "${oc.env:HF_TOKEN}"}
         "data.path=${oc.env:HF_TOKEN}",
         "data.path=${oc.env:HF_TOKEN,none}",
         "data.path='${oc.env:HF_TOKEN}'",
-        "data.path=$\\{oc.env\\:HF_TOKEN\\}",
         "data.path=\\${oc.env:HF_TOKEN}",
         "run.name=x${oc.decode:${oc.env:HF_TOKEN}}",
         "run.name=${hydra:runtime.cwd}",
@@ -67,6 +66,12 @@ def test_an_override_that_reaches_outside_is_refused(override, tmp_path, marker,
         compose_config("pretrain", PretrainConfig, [override])
     assert SECRET not in str(caught.value)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_escapes_an_interpolation_is_text_like_any_other(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+    typed = "$\\{oc.env\\:HF_TOKEN\\}"
+    assert compose_config("pretrain", PretrainConfig, [f"data.path={typed}"]).data.path == typed
 
 
 def test_an_option_file_that_names_the_environment_is_refused(tmp_path, monkeypatch):
