@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import deepspeed
 import torch
+from deepspeed.runtime.bf16_optimizer import BF16_Optimizer
 from deepspeed.utils import groups as deepspeed_groups
 from deepspeed.utils import logger as deepspeed_logger
 from torch import nn
@@ -175,6 +176,8 @@ class Engine:
             self._deepspeed.optimizer.clear_backward_seen_flag()  # else ZeRO-3 overwrites the gradients so far
             _, loss = compute(batch, None)
             self._deepspeed.backward(loss * self.world.size, scale_wrt_gas=False)
+            if isinstance(self._deepspeed.optimizer, BF16_Optimizer):  # of ZeRO-1 in bf16
+                self._deepspeed.optimizer.clear_lp_grads()  # which are in its fp32 sum, and would be added once more
             self._deepspeed.step()
 
     @torch.no_grad()
