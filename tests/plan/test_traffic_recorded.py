@@ -82,6 +82,7 @@ def test_data_parallel_ranks_send_what_is_predicted(tmp_path):
     assert_exact(
         tmp_path,
         layout_of(zero_stage=1),
+        layout_of(zero_stage=1, format=Format.bf16),
         layout_of(zero_stage=2, format=Format.bf16),
         layout_of(zero_stage=3),
     )
@@ -92,9 +93,22 @@ def test_ranks_that_share_experts_or_rows_send_what_is_predicted(tmp_path):
         tmp_path,
         layout_of(zero_stage=3, expert=2, format=Format.bf16),
         layout_of(zero_stage=1, expert=4, recompute=Recompute.full),
+        layout_of(zero_stage=1, expert=2, format=Format.bf16),
         layout_of(zero_stage=2, sequence=2, expert=2),
         layout_of(zero_stage=1, sequence=4),
     )
+
+
+def test_gradients_travel_once_a_step_with_zero_1_and_after_every_microbatch_with_zero_2(tmp_path):
+    """Two microbatches a rank; of the messages, those that are too large to be norms or sums."""
+    layouts = [layout_of(zero_stage=stage, format=format) for stage in (1, 2) for format in (Format.fp32, Format.bf16)]
+    for of_rank in run_ranks(record, NUM_RANKS, tmp_path, layouts):
+        sent = [
+            sum(m.payload_bytes for m in messages if m.operation is Operation.all_reduce and m.payload_bytes > 10_000)
+            for messages in of_rank
+        ]
+        once_fp32, once_bf16, each_fp32, each_bf16 = sent
+        assert (each_fp32, each_bf16) == (2 * once_fp32, 2 * once_bf16) and once_fp32 == 2 * once_bf16 > 0
 
 
 def test_latents_and_further_tokens_are_predicted(tmp_path):

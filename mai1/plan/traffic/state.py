@@ -84,8 +84,8 @@ def state_traffic(held: HeldParameters, layout: Layout, *, num_microbatches: int
     for replicas in trained:
         if replicas.size > 1:
             yield from _sliced(replicas, layout, num_microbatches=num_microbatches, stack=stack)
-    if layout.pipeline > 1 and layout.format is not Format.fp32:
-        yield from _norm_of_stages(trained, layout)
+    if layout.zero_stage == 1 and layout.format is not Format.fp32 and not layout.offload_optimizer:
+        yield from _norm_of_whole(trained, layout)
     else:
         yield from _norm_of_slices(trained, layout)
 
@@ -205,11 +205,11 @@ def _norm_of_slices(by_replicas: list[Replicas], layout: Layout) -> Iterator[Tra
     yield from _norm(layout, "expert_data", groups.get("expert_data", 0) * FLOAT, groups.get("expert_data", 0))
 
 
-def _norm_of_stages(by_replicas: list[Replicas], layout: Layout) -> Iterator[Transfer]:
-    """Pipeline stages in bf16, for which DeepSpeed takes another optimizer: sums over stages, with experts one more."""
+def _norm_of_whole(by_replicas: list[Replicas], layout: Layout) -> Iterator[Transfer]:
+    """ZeRO-1 in bf16, whose optimizer has all gradients on every rank: sums over stages, and over those that share experts."""
     has_experts = len(by_replicas) > 1
     yield from _norm(layout, "pipeline", FLOAT * (1 + has_experts), 1 + has_experts)
-    yield from _norm(layout, "data", FLOAT * has_experts, int(has_experts))
+    yield from _norm(layout, "expert", FLOAT * has_experts, int(has_experts))
 
 
 def _norm_of_shards(by_replicas: list[Replicas], layout: Layout) -> Iterator[Transfer]:
