@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mai1.launch.environment import recorded
+from mai1.launch.submission import write
 
 START = "start.json"
 EXCUSED = "excused"
@@ -42,12 +43,12 @@ class Attempts:
         attempt.mkdir(parents=True)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         content = {"time": now, "from": self.newest_checkpoint(), "environment": recorded()}
-        (attempt / START).write_text(json.dumps(content, indent=1), encoding="utf-8")
+        write(attempt / START, json.dumps(content, indent=1) + "\n")
         return attempt
 
     def excuse(self, attempt: Path, why: str) -> None:
         """Leave an attempt out of the count of those that brought nothing."""
-        (attempt / EXCUSED).write_text(f"{why}\n", encoding="utf-8")
+        write(attempt / EXCUSED, f"{why}\n")
 
     def futile(self) -> int:
         """Last attempts in a row that began from the checkpoint that is still the newest."""

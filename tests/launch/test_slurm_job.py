@@ -225,6 +225,16 @@ def test_a_start_that_was_killed_at_once_counts_as_one(tmp_path: Path) -> None:
     assert job.futile() == 1
 
 
+def test_what_a_start_says_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = attempts(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(OSError, match="No space left"):
+            job.begin()
+    assert not (tmp_path / "job" / "attempt-0" / "start.json").exists() and job.futile() == 1
+    assert json.loads((job.begin() / "start.json").read_text())["from"] == "none"
+
+
 def test_what_an_attempt_keeps_of_the_environment_is_on_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NCCL_DEBUG", "WANDB_API_KEY", "HF_TOKEN"):
         monkeypatch.setenv(name, "VALUE")
