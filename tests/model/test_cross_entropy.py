@@ -3,10 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from mai1.model import cross_entropy
 from mai1.model.cross_entropy import chunked_cross_entropy, selected_cross_entropy, token_cross_entropy
+from tests.support.largest_tensor import LargestTensor
 
 TOKENS, WIDTH, VOCABULARY = 23, 6, 17
 
@@ -122,19 +122,6 @@ def test_a_second_backward_is_refused():
     loss.backward(retain_graph=True)
     with pytest.raises(AssertionError, match="a second backward"):
         loss.backward()
-
-
-class LargestTensor(TorchDispatchMode):
-    """Remembers how many elements the largest result of any operation has."""
-
-    numel = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for tensor in result if isinstance(result, tuple | list) else (result,):
-            if isinstance(tensor, torch.Tensor):
-                self.numel = max(self.numel, tensor.numel())
-        return result
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from mai1.data.batch import Batch
 from mai1.loss import LossConfig, Losses, StepTotals, compute_losses
@@ -23,6 +22,7 @@ from mai1.model.moe.layer import MoEConfig
 from mai1.model.moe.router import Scores
 from mai1.model.moe.routing_policy import RoutingConfig
 from mai1.model.transformer import ModelConfig, MoETransformer
+from tests.support.largest_tensor import LargestTensor
 from tests.support.tiny import family_configs, tiny_model_config
 
 OLMOE = ModelConfig(
@@ -41,19 +41,6 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(cross_entropy, "LOGITS_AT_ONCE", {"cpu": cross_entropy.LOGITS_AT_ONCE["cuda"]})
     with FakeTensorMode(allow_non_fake_inputs=True):
         yield
-
-
-class LargestTensor(TorchDispatchMode):
-    """Remembers how many elements the largest result of any operation has."""
-
-    numel = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for tensor in result if isinstance(result, tuple | list) else (result,):
-            if isinstance(tensor, torch.Tensor):
-                self.numel = max(self.numel, tensor.numel())
-        return result
 
 
 def bf16_model(config: ModelConfig) -> MoETransformer:
