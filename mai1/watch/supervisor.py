@@ -24,10 +24,12 @@ from mai1.watch.config import LaunchConfig
 from mai1.watch.restarts import FINAL_CODES, Failure, RestartPolicy
 from mai1.watch.witness import SUPERVISOR
 
-SIGNALS = "SIGINT,SIGTERM,SIGHUP,SIGUSR1"
+ASKING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1}
 """Signals that ask for a checkpoint and the end."""
 SURVIVE_S = 3.0
 """For the ranks beside a dead one to end by themselves and say what they saw."""
+KILLED_WITHIN_S = 20.0
+"""For the kernel to take down a killed rank: its memory may be large and its machine busy."""
 TAIL_LINES = 12
 """Of a failed rank's log, shown on the console."""
 
@@ -40,7 +42,7 @@ def supervise(command: list[str], config: LaunchConfig, *, run_directory: Path, 
     for name in [name for name in logging.root.manager.loggerDict if name.startswith("torch.distributed.elastic")]:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is said here
     os.environ[SUPERVISOR] = str(os.getpid())
-    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = SIGNALS
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = ",".join(sorted(number.name for number in ASKING))
     # a store that outlives its ranks still holds the addresses of the dead when they start again, and some connect there
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // config.ranks)))
@@ -67,6 +69,7 @@ def supervise(command: list[str], config: LaunchConfig, *, run_directory: Path, 
     except SignalException:
         return agent.exit_code()
     finally:
+        agent.end_ranks()
         spec.rdzv_handler.shutdown()
 
 
@@ -95,8 +98,7 @@ class Supervisor(LocalElasticAgent):
 
     def _start_workers(self, worker_group: WorkerGroup) -> dict[int, int]:
         self._failures = []
-        asking = {getattr(signal, name) for name in SIGNALS.split(",")}
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, asking)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)
         try:  # held back in a rank, too, until its StopRequest listens: none is lost, and none kills it while it imports
             started = super()._start_workers(worker_group)
         finally:
@@ -126,10 +128,16 @@ class Supervisor(LocalElasticAgent):
             try:
                 self._ask_to_stop(timeout)
             except SignalException:
-                super()._shutdown(signal.SIGKILL, SURVIVE_S)
+                self.end_ranks()
                 raise
-        super()._shutdown(signal.SIGKILL, SURVIVE_S)
+        super()._shutdown(signal.SIGKILL, KILLED_WITHIN_S)
         self._is_stopping = False
+
+    def end_ranks(self) -> None:
+        """Kill those still there and wait until they are gone; from here on a Ctrl-C does nothing."""
+        for number in ASKING:
+            signal.signal(number, signal.SIG_IGN)
+        super()._shutdown(signal.SIGKILL, KILLED_WITHIN_S)
 
     def _ask_to_stop(self, timeout: float) -> None:
         for process in self._processes():

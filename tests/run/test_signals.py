@@ -47,6 +47,13 @@ def wait_for(condition, process: subprocess.Popen, timeout_s: float = 60) -> Non
         time.sleep(0.005)
 
 
+def wait_until_gone(pids: list[int], timeout_s: float = 120) -> None:
+    deadline = time.monotonic() + timeout_s
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def finish(process: subprocess.Popen, timeout_s: float = 60) -> str:
     try:
         return process.communicate(timeout=timeout_s)[1]
@@ -98,7 +105,7 @@ def test_a_second_ctrl_c_ends_a_start_at_once(corpus, tmp_path, ranks):
         process.send_signal(signal.SIGINT)
     finish(process)
     assert process.returncode == (1 if ranks else 130)
-    assert not any(Path(f"/proc/{rank}").exists() for rank in started)
+    wait_until_gone(started)
 
 
 @pytest.mark.slow
@@ -108,8 +115,5 @@ def test_ranks_whose_supervisor_was_killed_while_they_started_stop_with_a_checkp
     ranks = ranks_of(process.pid)
     process.kill()
     process.communicate()
-    deadline = time.monotonic() + 60
-    while any(Path(f"/proc/{rank}").exists() for rank in ranks):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until_gone(ranks)
     assert (tmp_path / "first" / "checkpoints" / "latest" / "manifest.json").is_file()

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from mai1.watch.config import LaunchConfig
+from mai1.watch.monitor import parent_of
 from mai1.watch.restarts import Failure, RestartPolicy
-from mai1.watch.supervisor import SIGNALS, supervise
+from mai1.watch.supervisor import ASKING, supervise
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +26,7 @@ def run(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr("mai1.watch.supervisor.SURVIVE_S", 0.2)
     for variable in ("TORCHELASTIC_SIGNALS_TO_HANDLE", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "MAI1_SUPERVISOR_PID"):
         monkeypatch.setenv(variable, "0")  # restored afterwards: the supervisor sets them for good
-    before = {name: signal.getsignal(getattr(signal, name)) for name in SIGNALS.split(",")}
+    before = {number: signal.getsignal(number) for number in ASKING}
 
     def supervised(what: str, *, rank: int = 0, times: int = 1, **changes) -> tuple[int, list[dict], str]:
         command = ["-m", "tests.watch.toy_command", str(tmp_path), what, str(rank), str(times)]
@@ -35,8 +36,8 @@ def run(tmp_path, monkeypatch, capfd):
         return code, [json.loads(line) for line in lines], capfd.readouterr().err
 
     yield supervised
-    for name, handler in before.items():
-        signal.signal(getattr(signal, name), handler)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def attempts(folder: Path) -> int:
@@ -103,7 +104,7 @@ def start(folder: Path, what: str, **changes) -> subprocess.Popen:
         f"sys.exit(supervise(command, config, run_directory=Path({str(folder)!r}), stop=False))"
     )
     process = subprocess.Popen([sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=ROOT)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while len(list(folder.glob("started-0-*"))) < 2:
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
@@ -114,7 +115,7 @@ def start(folder: Path, what: str, **changes) -> subprocess.Popen:
 def test_a_request_to_stop_reaches_every_rank_and_ends_well(tmp_path, number):
     process = start(tmp_path, "wait")
     process.send_signal(number)
-    assert process.wait(20) == 0
+    assert process.wait(120) == 0
     assert len(list(tmp_path.glob("saved-*"))) == 2 and not (tmp_path / "restarts.jsonl").exists()
 
 
@@ -124,14 +125,25 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path):
     time.sleep(0.5)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    assert process.wait(5) == 1
+    assert process.wait(120) == 1
     assert not list(tmp_path.glob("saved-*"))
+
+
+def test_ranks_are_gone_before_their_supervisor_however_often_it_is_asked(tmp_path):
+    process = start(tmp_path, "deaf")
+    ranks = [int(path.name) for path in Path("/proc").glob("[0-9]*") if parent_of(int(path.name)) == process.pid]
+    assert len(ranks) == 2
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.001)
+    assert process.returncode == 1
+    assert not [rank for rank in ranks if Path(f"/proc/{rank}").exists()]
 
 
 def test_ranks_that_do_not_stop_in_time_are_ended(tmp_path):
     process = start(tmp_path, "deaf", stop_within_s=1.0)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 1
+    assert process.wait(120) == 1
 
 
 def test_a_command_under_another_launcher_starts_no_ranks():
