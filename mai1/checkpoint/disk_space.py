@@ -26,9 +26,20 @@ def check_disk_space(folder: Path, engine: Engine) -> None:
     (need,) = sum_over_ranks([float(mine)], engine.world)
     need += element * sum(tensor.numel for tensor in tensor_names(engine.model.config))
     free = min(gather_json(shutil.disk_usage(folder).free, engine.world))
-    need = need * 1.02 + 2**20
+    check_room(
+        with_spare(need),
+        free,
+        what=f"a checkpoint in {folder}",
+        mend="free some space, lower checkpoint.keep, or set run.directory to another disk, then run the same command",
+    )
+
+
+def with_spare(num_bytes: float) -> float:
+    """What tensors of so many bytes need on a disk: a little for headers, indexes and small files too."""
+    return num_bytes * 1.02 + 2**20
+
+
+def check_room(need: float, free: float, *, what: str, mend: str) -> None:
+    """ValueError where `what` needs more bytes than are free."""
     if free < need:
-        raise ValueError(
-            f"a checkpoint in {folder} needs {need / 2**20:,.1f} MiB but the disk has {free / 2**20:,.1f} MiB free: "
-            "free some space, lower checkpoint.keep, or set run.directory to another disk, then run the same command"
-        )
+        raise ValueError(f"{what} needs {need / 2**20:,.1f} MiB but the disk has {free / 2**20:,.1f} MiB free: {mend}")

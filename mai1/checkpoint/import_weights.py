@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from mai1.checkpoint import commit
+from mai1.checkpoint.disk_space import check_room, with_spare
 from mai1.checkpoint.families import Family, family_of, to_hf_config
 from mai1.checkpoint.manifest import FORMAT, MANIFEST, VERSION
 from mai1.checkpoint.model_plan import holding_all, plan_model_files
@@ -197,8 +198,4 @@ def _parameters_by_type(wanted: list[TensorName], dtypes: dict[str, torch.dtype]
 def _check_room(output: Path, need: int) -> None:
     folder = next(parent for parent in (output, *output.absolute().parents) if parent.is_dir())
     free = shutil.disk_usage(folder).free
-    need = need * 1.02 + 2**20
-    if free < need:
-        raise ValueError(
-            f"output={output} needs {need / 2**20:,.1f} MiB but the disk has {free / 2**20:,.1f} MiB free: use another disk"
-        )
+    check_room(with_spare(need), free, what=f"output={output}", mend="use another disk")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from mai1.checkpoint.disk_space import check_room
 from mai1.checkpoint.families import to_hf_config
 from mai1.checkpoint.manifest import FORMAT, MANIFEST, VERSION, read_manifest
 from mai1.checkpoint.model_plan import holding_all, plan_model_files
@@ -84,15 +85,11 @@ def check_place(output: Path, source: Path, *, overwrite: bool) -> None:
             raise ValueError(f"output={output} holds a release already: choose another directory or set overwrite=true")
 
 
-def check_room(output: Path, need: int) -> None:
+def check_release_room(output: Path, need: int) -> None:
     """ValueError where the disk has too little room."""
     folder = next(path for path in output.resolve().parents if path.is_dir())
-    free = shutil.disk_usage(folder).free
-    if free < need + SPARE_BYTES:
-        raise ValueError(
-            f"a release in {output} needs {(need + SPARE_BYTES) / 2**20:,.1f} MiB but the disk has {free / 2**20:,.1f} MiB free: "
-            "free some space or choose another disk"
-        )
+    free, what = shutil.disk_usage(folder).free, f"a release in {output}"
+    check_room(need + SPARE_BYTES, free, what=what, mend="free some space or choose another disk")
 
 
 def released_config(config: ModelConfig, *, keeps_further_layers: bool) -> ModelConfig:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from mai1.checkpoint import commit
 from mai1.checkpoint.checkpoint import TrainerState
+from mai1.checkpoint.disk_space import check_room, with_spare
 from mai1.checkpoint.families import to_hf_config
 from mai1.checkpoint.manifest import FORMAT, MANIFEST, VERSION
 from mai1.checkpoint.model_plan import holding_all, plan_model_files
@@ -148,9 +149,5 @@ def _check_room(folder: Path, grown: Grown, pieces: list[Piece]) -> None:
     need = 4 * sum(tensor.numel for _, _, tensor in pieces)
     need += sum(tensor.numel * grown.dtype_of(tensor).itemsize for tensor in tensor_names(grown.plan.config))
     free = shutil.disk_usage(folder).free
-    need = need * 1.02 + 2**20
-    if free < need:
-        raise ValueError(
-            f"the result needs {need / 2**20:,.1f} MiB in {folder} but the disk has {free / 2**20:,.1f} MiB free: free some "
-            "space, or set output to another disk"
-        )
+    mend = "free some space, or set output to another disk"
+    check_room(with_spare(need), free, what=f"the result in {folder}", mend=mend)

@@ -20,7 +20,7 @@ from mai1.export.release import (
     GgufType,
     ReleaseDtype,
     check_place,
-    check_room,
+    check_release_room,
     parse_size,
     reader_of,
     release_manifest,
@@ -124,7 +124,7 @@ def export(config: ExportConfig, source: Path, output: Path) -> None:
     if gguf_file is not None:
         gguf_file.check_writable(model, tokenizer)
     sizes = _sizes(config, model, gguf_file)
-    check_room(output, sum(sizes))
+    check_release_room(output, sum(sizes))
     stage = commit.make_stage(output)
     (stage / "trainer").rmdir()
     try:

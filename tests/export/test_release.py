@@ -21,7 +21,7 @@ from mai1.export.parity import prove_release, rows_of
 from mai1.export.release import (
     ReleaseDtype,
     check_place,
-    check_room,
+    check_release_room,
     parse_size,
     reader_of,
     release_manifest,
@@ -221,8 +221,8 @@ def test_the_manifest_keeps_the_step_and_no_path(tmp_path: Path):
 
 def test_a_full_disk_is_known_before_anything_is_written(tmp_path: Path):
     with pytest.raises(ValueError, match="needs .* MiB but the disk has .* MiB free: free some space"):
-        check_room(tmp_path / "not" / "yet" / "there", 2**60)
-    check_room(tmp_path / "r", 1000)
+        check_release_room(tmp_path / "not" / "yet" / "there", 2**60)
+    check_release_room(tmp_path / "r", 1000)
 
 
 HOSTILE_INDEX = ["../../etc/passwd", "/etc/passwd", "a/b.safetensors", "", "x\0y", 7]
