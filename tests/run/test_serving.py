@@ -60,12 +60,12 @@ def address(release: Path) -> Iterator[str]:
         process.wait()
 
 
-def wait_until_it_listens(process: subprocess.Popen, health: str, *, timeout_s: float = 120.0) -> None:
+def wait_until_it_listens(process: subprocess.Popen, health: str, *, timeout_s: float = 300.0) -> None:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         assert process.poll() is None, process.stdout.read().decode()
         try:
-            with urllib.request.urlopen(health, timeout=5.0):
+            with urllib.request.urlopen(health, timeout=60.0):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.5)

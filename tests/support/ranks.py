@@ -18,7 +18,7 @@ _CONTEXT.set_forkserver_preload(
 )
 
 
-def run_ranks(function: Callable, num_ranks: int, *arguments: object, timeout_s: float = 180.0) -> list:
+def run_ranks(function: Callable, num_ranks: int, *arguments: object, timeout_s: float = 300.0) -> list:
     """Call `function(world, *arguments)` on every rank; returns the results in rank order.
 
     AssertionError with the rank's traceback when one fails, or when they take longer than the timeout.

@@ -51,9 +51,9 @@ def monitors_of(folder: Path) -> list[int]:
 
 def test_the_monitor_of_a_run_that_is_over_ends_though_the_process_goes_on(tmp_path):
     watch = RankWatch.start(WatchConfig(stuck_after_s=1.0, pause_after_s=1.0), ALONE, logs=tmp_path / "logs")
-    wait_for(lambda: monitors_of(tmp_path), 30)
+    wait_for(lambda: monitors_of(tmp_path), 120)
     watch.close()
-    wait_for(lambda: not monitors_of(tmp_path), 30)
+    wait_for(lambda: not monitors_of(tmp_path), 120)
     time.sleep(1.5)  # longer than its patience: this process is still there to say so
     assert not (tmp_path / "logs").exists()
 
@@ -74,7 +74,7 @@ def ended(fault: str, folder: Path) -> str:
         for rank in ranks:
             rank.kill()
     assert codes == [-signal.SIGKILL] * 2
-    wait_for(lambda: not monitors_of(folder), 30)
+    wait_for(lambda: not monitors_of(folder), 120)
     (page,) = folder.glob("logs/stuck-*/incident.md")
     assert not list(folder.glob("mai1-watch-*"))
     text = page.read_text()
@@ -121,17 +121,17 @@ def test_checked_collectives_end_at_once_where_they_differ(tmp_path):
 def test_a_run_that_ends_by_itself_leaves_nothing_but_its_last_sign_of_life(tmp_path):
     ranks = start_ranks("none", tmp_path)
     assert [(rank.communicate(timeout=120), rank.returncode)[1] for rank in ranks] == [0, 0]
-    wait_for(lambda: not monitors_of(tmp_path), 30)
+    wait_for(lambda: not monitors_of(tmp_path), 120)
     assert {path.name for path in tmp_path.rglob("*")} <= {"logs", "alive.json"}
 
 
 def test_monitors_do_not_outlive_killed_ranks(tmp_path):
     ranks = start_ranks("never", tmp_path)
-    wait_for(lambda: len(monitors_of(tmp_path)) == 2, 30)
+    wait_for(lambda: len(monitors_of(tmp_path)) == 2, 120)
     for rank in ranks:
         rank.kill()
         rank.communicate()
-    wait_for(lambda: not monitors_of(tmp_path), 30)
+    wait_for(lambda: not monitors_of(tmp_path), 120)
 
 
 def test_a_question_to_a_rank_that_is_ending_does_not_kill_it(tmp_path):
