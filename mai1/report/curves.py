@@ -30,7 +30,7 @@ def pace(records: RunRecords) -> Markup:
         _small(records.train, "lr", "Learning rate", "as applied"),
         _small(records.train, "grad_norm", "Gradient norm", "before clipping, logarithmic", logarithmic=True),
         _small(records.train, "tokens_per_s", "Throughput", "tokens per second, all ranks"),
-        _small(records.train, "mfu", "MFU", "model FLOPs utilisation"),
+        _small(records.train, "mfu", "MFU", "percent of the peak FLOP/s", scale=100.0),
         _small(records.train, "z_loss", "Router z-loss", "as logged"),
         _small(records.train, "balance_loss", "Balance loss", "as logged"),
     ]
@@ -121,9 +121,11 @@ def _source_curve(records: list[dict[str, Any]], name: str) -> np.ndarray:
     return column([mapping(record["sources"].get(name)) for record in records], "loss")
 
 
-def _small(train: list[dict[str, Any]], key: str, title: str, note: str, *, logarithmic: bool = False) -> Markup | None:
+def _small(
+    train: list[dict[str, Any]], key: str, title: str, note: str, *, logarithmic: bool = False, scale: float = 1.0
+) -> Markup | None:
     """One small chart; None if the figure was never measured, or is zero throughout."""
-    values = column(train, key)
+    values = scale * column(train, key)
     if not np.nan_to_num(values).any():
         return None
     line = Line(name=title.lower(), x=column(train, "step"), y=values)

@@ -3,11 +3,13 @@
 import json
 import math
 import re
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 MAX_ANCESTORS = 4
 LARGEST_FLOAT32 = 3.4e38
@@ -147,11 +149,16 @@ def read_lines(path: Path, *, notes: list[str]) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
     num_torn = 0
     try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
+        size = path.stat().st_size
+        bar = tqdm(
+            desc=f"read {path.name}", total=size, unit="B", unit_scale=True, delay=2.0, leave=False, file=sys.stderr
+        )
+        with bar, path.open("rb") as lines:
             for line in lines:
+                bar.update(len(line))
                 if not line.strip():
                     continue
-                value = _parse(line)
+                value = _parse(line.decode(errors="replace"))
                 if isinstance(value, dict):
                     records.append(_compact_layers(value))
                 else:
