@@ -7,16 +7,13 @@ Legend: B rows, D width, V vocabulary.
 """
 
 import ctypes
-import shutil
-import subprocess
-import sys
-import tempfile
 from enum import Enum
 from pathlib import Path
 
 import torch
 
 from mai1.model.attention import AttentionKind, QKNorm
+from mai1.model.c_library import compile_library
 from mai1.model.ffn import SwiGLU
 from mai1.model.key_value_cache import KeyValueCache
 from mai1.model.layout import allocate
@@ -24,7 +21,6 @@ from mai1.model.moe.router import Scores
 from mai1.model.rope import rotation_at
 from mai1.model.transformer import Block, ModelConfig, MoETransformer
 
-FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fPIC", "-fopenmp")
 MOST_ROWS = 128
 """Beyond it the model's own products are faster, which keep many rows in caches."""
 LANES = 16
@@ -109,23 +105,7 @@ def compile_step(model: MoETransformer, *, key: str) -> CompiledStep:
     """Compile the kernel, in about half a second, for this model; ValueError, which names the setting `key`, where the
     model is not one that it knows, or gcc is missing or fails."""
     _check(model, key=key)
-    mend = f"install gcc, or use {key}=torch"
-    compiler = shutil.which("gcc")
-    if compiler is None or not sys.platform.startswith("linux"):
-        raise ValueError(f"{key}=compiled needs gcc on Linux, which is not here: {mend}")
-    with tempfile.TemporaryDirectory() as folder:  # a new one that nobody else may write to
-        source, built, library = Path(__file__).with_name("step.c"), Path(folder) / "step.o", Path(folder) / "step.so"
-        # linked without OpenMP: torch has loaded one, and the threads of a second would be in the way of its own
-        for command in ((*FLAGS, "-c", source, "-o", built), ("-shared", built, "-o", library, "-lm")):
-            done = subprocess.run([compiler, *map(str, command)], capture_output=True, text=True, errors="replace")
-            if done.returncode:
-                first_line = done.stderr.strip().partition("\n")[0]
-                raise ValueError(f"{key}=compiled: gcc fails on {source} ({first_line}): {mend}")
-        ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"), mode=ctypes.RTLD_GLOBAL)
-        try:
-            return CompiledStep(model, ctypes.CDLL(str(library)))
-        except OSError as error:
-            raise ValueError(f"{key}=compiled: this torch has no OpenMP of gcc ({error}): use {key}=torch") from None
+    return CompiledStep(model, compile_library(Path(__file__).with_name("step.c"), key=key))
 
 
 def _check(model: MoETransformer, *, key: str) -> None:

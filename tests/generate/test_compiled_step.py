@@ -4,10 +4,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mai1.generate import compiled_step, generation
+from mai1.generate import generation
 from mai1.generate.compiled_step import CompiledStep, compile_step
 from mai1.generate.generation import CachedRows, generate
 from mai1.generate.sampling import SamplingConfig
+from mai1.model import c_library
 from mai1.model.init import initialize
 from mai1.model.key_value_cache import KeyValueCache
 from mai1.model.layout import lay_out
@@ -155,6 +156,6 @@ def test_without_gcc_the_error_names_the_key_and_the_mend(monkeypatch):
 
 @needs_gcc
 def test_where_gcc_fails_its_words_are_shown(monkeypatch):
-    monkeypatch.setattr(compiled_step, "FLAGS", ("-march=none_such",))
+    monkeypatch.setattr(c_library, "FLAGS", ("-march=none_such",))
     with pytest.raises(ValueError, match=r"gcc fails on .*step\.c .*none_such.*use kernels=torch"):
         compile_step(make_model(tiny_model_config()), key="kernels")

@@ -1,0 +1,34 @@
+"""Kernels in C, which gcc compiles for this CPU when they are first needed."""
+
+import ctypes
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fPIC", "-fopenmp")
+
+
+def compile_library(source: Path, *, key: str) -> ctypes.CDLL:
+    """What a C file offers, compiled in about a second; ValueError, which names the setting `key`, where gcc is missing or
+    fails."""
+    mend = f"install gcc, or use {key}=torch"
+    compiler = shutil.which("gcc")
+    if compiler is None or not sys.platform.startswith("linux"):
+        raise ValueError(f"{key}=compiled needs gcc on Linux, which is not here: {mend}")
+    with tempfile.TemporaryDirectory() as folder:  # a new one that nobody else may write to
+        built, library = Path(folder) / f"{source.stem}.o", Path(folder) / f"{source.stem}.so"
+        # linked without OpenMP: torch has loaded one, and the threads of a second would be in the way of its own
+        for command in ((*FLAGS, "-c", source, "-o", built), ("-shared", built, "-o", library, "-lm")):
+            done = subprocess.run([compiler, *map(str, command)], capture_output=True, text=True, errors="replace")
+            if done.returncode:
+                first_line = done.stderr.strip().partition("\n")[0]
+                raise ValueError(f"{key}=compiled: gcc fails on {source} ({first_line}): {mend}")
+        ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"), mode=ctypes.RTLD_GLOBAL)
+        try:
+            return ctypes.CDLL(str(library))
+        except OSError as error:
+            raise ValueError(f"{key}=compiled: this torch has no OpenMP of gcc ({error}): use {key}=torch") from None
