@@ -7,17 +7,22 @@ table has each one's best round, its speed as a share of the dense layer's, the 
 top_k * width * expert_width forward, twice that backward), and the memory its forward and backward need beyond weights.
 `random` routing is what random weights make of random input, about balanced; `skewed` gives one expert about a third of all
 choices; `forced` takes experts in turn (ours only: the others have no such mode). Freed memory is kept for all alike.
+`ours, compiled` is the layer with `engine.expert_kernels=compiled` (on CPUs; needs gcc), `ours` without. Shares are of best
+rounds and, in brackets, of medians.
 
 Bound by: matrix products. The dense layer does the same number of multiply-adds in three large products, so what is below 1
-is the price of routing, of moving rows, of reading every expert's weights, and of smaller products.
+is the price of routing, of moving rows, of reading every expert's weights, and of smaller products. The compiled kernel reads
+weights while it computes.
 """
 
 import argparse
 import contextlib
+import copy
 import ctypes
 import io
 import multiprocessing
 import os
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +35,7 @@ from transformers.models.qwen3_moe.modeling_qwen3_moe import Qwen3MoeSparseMoeBl
 from mai1.dist import keep_freed_memory, start_world
 from mai1.engine.engine import start_deepspeed
 from mai1.model.ffn import SwiGLU
+from mai1.model.moe.compiled_experts import compile_experts
 from mai1.model.moe.layer import MoEConfig, MoELayer
 from mai1.model.moe.router import Scores
 from mai1.model.moe.routing_policy import RoutingConfig
@@ -83,13 +89,15 @@ def main() -> None:
     print("| width | experts | tokens | routing | layer | ms | of dense | GFLOP/s | MB |\n|" + "---|" * 9)
     for shape in shapes:
         layers = build(shape, device)
-        best, peak = time_in_turn(layers, shape, rounds=given.rounds, device=device)
+        times, peak = time_in_turn(layers, shape, rounds=given.rounds, device=device)
         peak |= memory.get(shape, {})
+        best, median = ({name: of(taken) for name, taken in times.items()} for of in (min, statistics.median))
         experts = f"{shape.num_experts} top-{shape.top_k} of {shape.expert_width}"
         for name, seconds in best.items():
+            shares = f"{best['dense'] / seconds:.2f} ({median['dense'] / median[name]:.2f})"
             print(
                 f"| {shape.width} | {experts} | {shape.num_tokens} | {shape.routing} | {name} | {seconds * 1e3:.1f} "
-                f"| {best['dense'] / seconds:.2f} | {shape.flops / seconds / 1e9:.0f} | {peak[name] / 1e6:.0f} |",
+                f"| {shares} | {shape.flops / seconds / 1e9:.0f} | {peak[name] / 1e6:.0f} |",
                 flush=True,
             )
 
@@ -110,12 +118,21 @@ def build(shape: Shape, device: torch.device) -> dict[str, Contender]:
     layers = {"dense": SwiGLU(shape.width, width=shape.expert_width * shape.top_k), "ours": _First(ours)}
     if shape.routing == "forced":
         ours.router.policy = RoutingConfig(forced_balance=True)
-    else:
+    if device.type == "cpu":
+        layers["ours, compiled"] = _compiled(shape, ours)
+    if shape.routing != "forced":
         for implementation in ("eager", "grouped_mm"):
             layers[f"transformers {implementation}"] = _transformers_layer(shape, ours, implementation)
         layers["DeepSpeed"] = _First(_deepspeed_layer(shape, ours))
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     return {name: layer.to(device, dtype) for name, layer in layers.items()}
+
+
+def _compiled(shape: Shape, ours: MoELayer) -> "_First":
+    layer = copy.deepcopy(ours)
+    widths = {"d_model": shape.width, "expert_width": shape.expert_width}
+    layer.experts.library = compile_experts(**widths, key="engine.expert_kernels")
+    return _First(layer)
 
 
 class _First(torch.nn.Module):
@@ -169,13 +186,13 @@ def _tokens(shape: Shape, device: torch.device) -> torch.Tensor:
 
 def time_in_turn(
     layers: dict[str, Contender], shape: Shape, *, rounds: int, device: torch.device
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Best seconds of a forward and backward of each layer, and on a GPU its peak bytes; the MoE layers must agree."""
+) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Seconds of every forward and backward of each layer, and on a GPU its peak bytes; the MoE layers must agree."""
     x = _tokens(shape, device)
     expected, tolerance = layers["ours"](x), 1e-4 if device.type == "cpu" else 5e-2
     for name, layer in layers.items():
         assert name == "dense" or torch.allclose(layer(x), expected, atol=tolerance), f"{name} computes something else"
-    best, peak = dict.fromkeys(layers, float("inf")), {}
+    times, peak = {name: [] for name in layers}, {}
     for _ in range(rounds):
         for name, layer in layers.items():
             layer.zero_grad(set_to_none=True)
@@ -186,8 +203,8 @@ def time_in_turn(
             if device.type == "cuda":
                 torch.cuda.synchronize()
                 peak[name] = torch.cuda.max_memory_allocated() - before
-            best[name] = min(best[name], time.perf_counter() - started)
-    return best, peak
+            times[name].append(time.perf_counter() - started)
+    return times, peak
 
 
 def _start_reading(device: torch.device) -> int:
@@ -200,7 +217,7 @@ def _start_reading(device: torch.device) -> int:
 
 def measure_in_processes(shape: Shape) -> dict[str, float]:
     """Peak bytes of the first forward and backward of each contender, each in a process of its own that has done nothing."""
-    names = ["dense", "ours"] + ["transformers eager", "transformers grouped_mm", "DeepSpeed"] * (
+    names = ["dense", "ours", "ours, compiled"] + ["transformers eager", "transformers grouped_mm", "DeepSpeed"] * (
         shape.routing != "forced"
     )
     context = multiprocessing.get_context("fork")  # nothing has computed yet, so nothing is lost by a fork

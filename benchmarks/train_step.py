@@ -7,7 +7,8 @@ fp32 on the CPU. A step is forward, loss, backward, clipping and fused AdamW. Al
 on the same tokens and, for the MoE ones, from the same weights, and have to arrive at the same losses; so do the two dense
 models. Each row is one document, so attention is plainly causal everywhere (transformers: sdpa). No contender has balancing
 or router losses. What the C library gets from the system it keeps (mai1.dist.keep_freed_memory), for all alike.
-`DeepSpeed engine` is the step of `mai1 pretrain`; the others are a plain loop around torch's clipping and optimizer.
+`DeepSpeed engine` is the step of `mai1 pretrain`; the others are a plain loop around torch's clipping and optimizer. `compiled`
+is `engine.expert_kernels=compiled`, which needs gcc.
 
 Memory is of a process of its own that builds the one model and makes one step: the peak resident size that Linux reports
 (VmHWM) less what the imports took, so weights, gradients, moments and activations.
@@ -37,9 +38,11 @@ from mai1.engine.engine import Engine, start_deepspeed
 from mai1.loss import LossConfig, as_totals, compute_losses, count_totals, counted_tokens
 from mai1.model.attention import AttentionConfig, QKNorm
 from mai1.model.cross_entropy import chunked_cross_entropy
+from mai1.model.expert_kernels import use_kernels
 from mai1.model.ffn import SwiGLU
 from mai1.model.init import initialize
 from mai1.model.moe.balance import BalanceConfig, BalanceMethod
+from mai1.model.moe.compiled_experts import ExpertKernels
 from mai1.model.moe.layer import MoEConfig
 from mai1.model.moe.router import Scores
 from mai1.model.moe.routing_policy import RoutingConfig
@@ -57,9 +60,10 @@ OPTIM = OptimConfig(learning_rate=1e-4)
 BALANCE = BalanceConfig(method=BalanceMethod.none, z_loss_weight=0)
 
 DENSE, FORCED, ENGINE = "ours, dense", "ours, forced balance", "ours, DeepSpeed engine"
+COMPILED, COMPILED_ENGINE = "ours, compiled", "ours, compiled, DeepSpeed engine"
 THEIR_DENSE, GROUPED, EAGER = "transformers dense", "transformers grouped_mm", "transformers eager"
-CONTENDERS = ("ours", FORCED, ENGINE, DENSE, GROUPED, EAGER, THEIR_DENSE)
-SAME_LOSS = (("ours", ENGINE, GROUPED, EAGER), (DENSE, THEIR_DENSE))
+CONTENDERS = ("ours", COMPILED, FORCED, ENGINE, COMPILED_ENGINE, DENSE, GROUPED, EAGER, THEIR_DENSE)
+SAME_LOSS = (("ours", COMPILED, ENGINE, COMPILED_ENGINE, GROUPED, EAGER), (DENSE, THEIR_DENSE))
 DENSE_OF = {name: THEIR_DENSE if name.startswith("transformers") else DENSE for name in CONTENDERS}
 
 THEIR_NAMES = {
@@ -102,7 +106,9 @@ def build(name: str) -> Step:
     if name.startswith("transformers"):
         return _their_step(their_model(name, model), batch)
     model.set_routing(RoutingConfig(forced_balance=name == FORCED), seed=0)
-    return _engine_step(model, batch) if name == ENGINE else _our_step(model, batch)
+    if name in (COMPILED, COMPILED_ENGINE):
+        use_kernels(model, ExpertKernels.compiled, key="engine.expert_kernels")
+    return _engine_step(model, batch) if name in (ENGINE, COMPILED_ENGINE) else _our_step(model, batch)
 
 
 def dense_model() -> MoETransformer:

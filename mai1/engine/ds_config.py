@@ -5,6 +5,8 @@ from enum import Enum
 
 import torch
 
+from mai1.model.moe.compiled_experts import ExpertKernels
+
 WHOLE_BELOW = 10_000
 """Parameters with fewer elements stay whole under ZeRO-3: norms, whose gathering costs more than their memory."""
 
@@ -35,6 +37,8 @@ class EngineConfig:
     """Compute activations again in the backward instead of keeping them: less memory, about a third more FLOPs."""
     compile: bool = False
     """Compile every block with torch.compile into few fused kernels; takes a minute or two at the start. GPUs only."""
+    expert_kernels: ExpertKernels = ExpertKernels.torch
+    """torch | compiled (needs gcc; compiled at the start in a second): what computes the experts, on CPUs in fp32."""
     timeout_s: float = 600.0
     """Seconds after which a collective that some rank never joined ends the run."""
 
@@ -66,6 +70,11 @@ class EngineConfig:
             )
 
         is_bf16 = self.dtype_on(device) is torch.bfloat16
+        if self.expert_kernels is ExpertKernels.compiled and (is_bf16 or device.type != "cpu"):
+            raise ValueError(
+                "engine.expert_kernels=compiled computes in fp32 on a CPU, and this run is in "
+                f"{'bf16' if is_bf16 else 'fp32'} on {device.type}: use engine.expert_kernels=torch"
+            )
         if is_bf16 and self.zero_stage == 1 and self.pipeline_parallel == 1:
             raise ValueError(
                 "engine.zero_stage=1 with bf16 keeps a full fp32 gradient buffer on every rank: use engine.zero_stage=2"

@@ -21,6 +21,7 @@ from mai1.engine.partial import Trained
 from mai1.engine.stages import split_blocks
 from mai1.engine.topology import Place, place_of, sequence_parallel_group
 from mai1.model.adapt import adapt
+from mai1.model.expert_kernels import use_kernels
 from mai1.model.flops import count_parameters, training_flops_per_token
 from mai1.model.init import initialize
 from mai1.model.moe.routing_policy import RoutingConfig
@@ -150,10 +151,11 @@ def _verify_if_ours(directory: Path, world: World) -> None:
 
 
 def _adapt(model: MoETransformer, stage: Stage, world: World, *, has_copies: bool) -> None:
-    """Adapters, the routers' policy, noise; then, for ZeRO-3, the self-check, because afterwards no weight is whole."""
+    """Adapters, kernels, the routers' policy, noise; then, for ZeRO-3, the self-check, as afterwards no weight is whole."""
     config = stage.config
     if config.lora.is_on:
         adapt(model, config.lora, seed=config.run.seed)
+    use_kernels(model, config.engine.expert_kernels, key="engine.expert_kernels")
     prepare_tuning(model, config)
     if config.engine.zero_stage == 3:
         move_weights(model, config.engine, world)
