@@ -1,17 +1,19 @@
 """The commit protocol: a checkpoint directory is either complete and verified, or it does not exist.
 
 stage directory -> every rank writes and fsyncs its files, then a report of them -> rank 0 waits for all reports -> manifest
-with sizes and SHA-256 -> atomic rename -> `latest` by os.replace. A kill between any two of these leaves the previous
+with sizes and SHA-256 -> one rename or exchange -> `latest` by os.replace. A kill between any two of these leaves the previous
 checkpoint as the latest. Ranks meet through files alone, so that all this can happen beside the training's collectives.
 """
 
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from mai1.checkpoint.exchange import exchange
 from mai1.checkpoint.manifest import MANIFEST, MAX_BYTES
 from mai1.checkpoint.tensor_file import as_json, write_bytes
 
@@ -87,10 +89,35 @@ def publish(stage: Path, directory: Path, *, manifest: dict) -> None:
     write_bytes(stage / MANIFEST, content)
     for folder in {stage, *(path.parent for path in stage.rglob("*"))}:
         sync_directory(folder)
-    if os.path.lexists(directory):  # damaged, and passed over when the run went on from the one before
-        discard(directory)
-    os.rename(stage, directory)
+    if os.path.lexists(directory):  # a release to replace, or a damaged checkpoint that a run passed over
+        _replace(stage, directory)
+    else:
+        os.rename(stage, directory)
+        sync_directory(directory.parent)
+
+
+def _replace(stage: Path, directory: Path) -> None:
+    """Put a stage in the place of what is there, and delete that.
+
+    Where the file system can exchange two names, one of both is whole at the place in every instant. Elsewhere it is two
+    renames, and a kill between them leaves nothing at the place, the old one in `.staging-trash-NAME` and the new one in its
+    stage, both whole.
+    """
+    old = stage
+    if not exchange(stage, directory):
+        old = _trash_of(directory)
+        remove(old)
+        os.rename(directory, old)
+        try:
+            os.rename(stage, directory)
+        except OSError:
+            os.rename(old, directory)
+            raise
     sync_directory(directory.parent)
+    try:
+        remove(old)
+    except OSError as error:  # what is published is there
+        print(f"warning: {old}, which was {directory}, could not be deleted ({error})", file=sys.stderr, flush=True)
 
 
 def point_latest(directory: Path) -> None:
@@ -104,10 +131,14 @@ def point_latest(directory: Path) -> None:
 
 def discard(directory: Path) -> None:
     """Delete a checkpoint; renamed first, so that a half-deleted one is never taken for finished. OSError if it stays."""
-    trash = directory.with_name(STAGE_PREFIX + "trash-" + directory.name)
+    trash = _trash_of(directory)
     remove(trash)
     os.rename(directory, trash)
     remove(trash)
+
+
+def _trash_of(directory: Path) -> Path:
+    return directory.with_name(STAGE_PREFIX + "trash-" + directory.name)
 
 
 def remove(path: Path) -> None:
