@@ -5,14 +5,18 @@ The only room that imports transformers.
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from mai1.checkpoint.inference import load_model
+from mai1.checkpoint.inference import load_model, read_model_config
+from mai1.checkpoint.prove_merged import load_adapted, prove_merged
 from mai1.export.agreement import agreement_of
+from mai1.model.transformer import MoETransformer
 from mai1.tokenizer.chat import CHAT_TEMPLATE, encode_chat
 from mai1.tokenizer.tokenizer import Tokenizer
 
@@ -29,9 +33,11 @@ CODE_KEYS = (
     *("auto_map", "trust_remote_code", "custom_generate", "custom_pipelines", "chat_template", "_target_"),
     *("attn_implementation", "_attn_implementation", "_attn_implementation_internal"),
     *("experts_implementation", "_experts_implementation", "_experts_implementation_internal"),
-    *("use_kernels", "kernel_config", "quantization_config"),
+    *("use_kernels", "kernel_config", "quantization_config", "num_labels"),
 )
-"""Keys of a checkpoint's JSON files by which releases of transformers load classes, kernels or templates."""
+"""Keys of a checkpoint's JSON files by which releases of transformers load classes, kernels or templates, or make a list of
+any length."""
+ADAPTER_FILE = "adapter_config.json"
 
 CHAT = [
     {"role": "system", "content": "Answer briefly."},
@@ -46,9 +52,11 @@ def prove_parity(directory: Path, *, text: str = "") -> dict:
     `text` is what both read; by default this library's own documentation of nn.Module, which is real English and code.
     """
     text = text or DOCUMENTATION
+    read_model_config(directory)  # before transformers does, which believes every size
     tokenizer = Tokenizer.load(directory)
     refuse_foreign_code(directory, is_own_template=not tokenizer.is_foreign)
-    hf_tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+    with _as_mistakes(directory):
+        hf_tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
     _compare("token ids", tokenizer.encode(text), hf_tokenizer.encode(text, add_special_tokens=False), directory)
     if (
         not tokenizer.is_foreign
@@ -87,11 +95,41 @@ def prove_release(directory: Path, *, source: Path, dtype: torch.dtype, text: st
     return proof | {"as_released": as_released}
 
 
+def prove_adapters(directory: Path, base: Path, *, text: str = "") -> dict:
+    """Compare a checkpoint with adapters with what it began with: each merged weight, and the logits of both ways to compute.
+
+    Logits are compared in fp32. Where the weights are of a smaller type, merging rounded them once, so that the logits'
+    difference is stated and not judged. ValueError where anything is not the base's or the base's and its adapter's.
+    """
+    merge = prove_merged(directory, base)
+    adapted, merged = load_adapted(directory, base)
+    rows = rows_of(Tokenizer.load(directory), text or DOCUMENTATION, max_positions=merged.config.max_positions)
+    difference = max(_logit_difference(adapted, merged, row) for row in rows)
+    if not merge.is_rounded and not difference <= MAX_LOGIT_DIFFERENCE:
+        raise ValueError(
+            f"{directory}: logits of the merged model differ by {difference:.2e} from those of {base} with its adapters, more "
+            f"than {MAX_LOGIT_DIFFERENCE}: use another checkpoint"
+        )
+    return {
+        "adapted": len(merge.adapted),
+        "unchanged": len(merge.unchanged),
+        "trained_whole": len(merge.trained_whole),
+        "max_weight_difference": merge.max_difference,
+        "max_logit_difference": difference,
+    }
+
+
 def rows_of(tokenizer: Tokenizer, text: str, *, max_positions: int) -> list[list[int]]:
     """The beginning of a text as a few rows, each as a text of training begins."""
     length = min(ROW_TOKENS, max_positions) - len(tokenizer.begin_ids)
     ids = tokenizer.encode(text)[: MAX_ROWS * length]
     return [[*tokenizer.begin_ids, *ids[start : start + length]] for start in range(0, len(ids), length)]
+
+
+@torch.no_grad()
+def _logit_difference(one: MoETransformer, other: MoETransformer, row: list[int]) -> float:
+    ids_BT = torch.tensor([row])
+    return float((one(ids_BT).logits_BTV - other(ids_BT).logits_BTV).abs().max())
 
 
 def _compare_chat(tokenizer: Tokenizer, hf_tokenizer: PreTrainedTokenizerBase, directory: Path) -> None:
@@ -113,9 +151,11 @@ def refuse_foreign_code(directory: Path, *, is_own_template: bool = True) -> Non
     if is_own_template and not is_known:
         raise ValueError(f"{template} must be the template that mai1 writes, which alone is rendered: write it again")
     for path in sorted(directory.glob("*.json")):
+        if path.name == ADAPTER_FILE:
+            raise ValueError(f"{path} names another model, which transformers would load instead: remove it")
         for key in _keys_of(path):
             if key in CODE_KEYS and (is_own_template or key != "chat_template"):
-                raise ValueError(f"{path}: {key} names code or a template, which mai1 never follows: remove it")
+                raise ValueError(f"{path}: {key} names code, a template or a size, which mai1 never follows: remove it")
 
 
 def _keys_of(path: Path) -> set[str]:
@@ -134,14 +174,15 @@ def _load_stock(directory: Path, dtype: torch.dtype) -> PreTrainedModel:
     """transformers' own model, which uses every tensor but those of multi-token prediction; ValueError for any other."""
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()  # the report is read here
-    model, report = AutoModelForCausalLM.from_pretrained(
-        directory,
-        dtype=dtype,
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-        output_loading_info=True,
-    )
+    with _as_mistakes(directory):
+        model, report = AutoModelForCausalLM.from_pretrained(
+            directory,
+            dtype=dtype,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
     first, count = model.config.num_hidden_layers, getattr(model.config, "num_mtp_layers", 0)
     further = tuple(f"model.layers.{first + i}." for i in range(count))
     if strange := [key for key in report["unexpected_keys"] if not key.startswith(further)]:
@@ -151,6 +192,15 @@ def _load_stock(directory: Path, dtype: torch.dtype) -> PreTrainedModel:
     if missing := sorted(report["missing_keys"]):
         raise ValueError(f"{directory}: transformers misses {missing[0]}: its weights do not fit config.json")
     return model.eval()
+
+
+@contextmanager
+def _as_mistakes(directory: Path) -> Iterator[None]:
+    """Whatever transformers raises over somebody's files is a ValueError: its own checks know every kind of exception."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001
+        raise ValueError(f"{directory}: transformers cannot load it ({type(error).__name__}: {error})") from error
 
 
 def _compare(what: str, ours: list[int], theirs: list[int], directory: Path) -> None:

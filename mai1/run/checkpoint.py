@@ -14,8 +14,10 @@ USAGE = """usage: mai1 checkpoint show DIR [json=true]
            state: use it with generate, evaluate or checkpoint.init_from
        mai1 checkpoint prune DIR keep=3 [keep_every=0] [keep_best=0] [delete=true]
            say which checkpoints of a run would go and how many bytes that frees; with delete=true, delete them
-       mai1 checkpoint prove DIR
-           load it in transformers: logits, routing, token ids and chat must agree
+       mai1 checkpoint prove DIR [base=DIR]
+           compare its files with their SHA-256, and load it in transformers: logits, routing, token ids and chat must agree.
+           Of adapters, every weight must be that of the model they began with, or it and their product, and so must the
+           logits: base, by default the run's checkpoint.init_from
 
 DIR is a run, its checkpoints folder, or one checkpoint."""
 
@@ -24,7 +26,7 @@ OPTIONS = {
     "verify": {},
     "average": {"output": "", "last": "5"},
     "prune": {"keep": "", "keep_every": "0", "keep_best": "0", "delete": "false"},
-    "prove": {},
+    "prove": {"base": ""},
 }
 """key=value options of each action and their defaults."""
 
@@ -117,11 +119,20 @@ def prune(directories: list[Path], options: dict[str, str]) -> None:
 
 def prove(directories: list[Path], options: dict[str, str]) -> None:
     """Compare with transformers and keep the result beside the run; ValueError when they disagree."""
+    from mai1.checkpoint.manifest import MANIFEST, read_manifest
+    from mai1.checkpoint.verify import problems_in
     from mai1.export.parity import prove_parity
     from mai1.run.directory import write_atomically
 
     directory = _checkpoint(directories[0])
+    manifest = read_manifest(directory) if (directory / MANIFEST).is_file() else {}
+    if manifest and (problems := problems_in(directory, manifest)):
+        raise ValueError(f"{directory} is damaged: {'; '.join(problems)}: use another checkpoint")
     result = prove_parity(directory)
+    if "lora" in manifest:
+        result |= _prove_adapters(directory, options["base"])
+    elif options["base"]:
+        raise ValueError(f"base={options['base']}: {directory} has no adapters to compare with it: leave base out")
     run = directory.parent.parent
     if (run / "run.json").is_file():
         write_atomically(run / "parity.json", json.dumps(result, indent=1))
@@ -130,6 +141,29 @@ def prove(directories: list[Path], options: dict[str, str]) -> None:
         f"{directory} is a {result['architecture']}: logits differ by at most {result['max_logit_difference']:.1e}, "
         f"the experts of {result['routing_agreement']:.2%} of tokens and layers are the same, {same} are identical"
     )
+
+
+def _prove_adapters(directory: Path, given: str) -> dict:
+    """That merged weights are those of the base and the adapters' products; what the proof says of it."""
+    from mai1.checkpoint.checkpoint import read_state
+    from mai1.checkpoint.inference import resolve_checkpoint
+    from mai1.export.parity import prove_adapters
+
+    run = read_state(directory).run
+    settings = run.get("checkpoint") if isinstance(run, dict) else None
+    began_with = given or str(settings.get("init_from") if isinstance(settings, dict) else "")
+    if not given and not Path(began_with).is_dir():
+        print(f"adapters were not compared with what they began with, as {began_with} is gone: give base=DIR")
+        return {}
+    base = resolve_checkpoint(Path(began_with), key="base")
+    proof = prove_adapters(directory, base)
+    whole = f", {proof['trained_whole']} were trained whole" if proof["trained_whole"] else ""
+    print(
+        f"{proof['adapted']} tensors are those of {base} with their adapters, within {proof['max_weight_difference']:.1e}; "
+        f"{proof['unchanged']} are the same to the bit{whole}; logits with adapters beside them differ by at most "
+        f"{proof['max_logit_difference']:.1e}"
+    )
+    return {"adapters": proof}
 
 
 def _checkpoint(directory: Path) -> Path:

@@ -1,17 +1,20 @@
 """A checkpoint of a run with adapters: merged weights for everybody, and all that resuming needs on any topology."""
 
 import json
+import math
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from mai1.checkpoint.adapters import weights_digest
 from mai1.checkpoint.average import average_checkpoints
 from mai1.checkpoint.checkpoint import load_checkpoint
 from mai1.checkpoint.inference import load_model
+from mai1.checkpoint.prove_merged import load_adapted, prove_merged
 from mai1.checkpoint.saver import save_checkpoint
 from mai1.checkpoint.summary import lines_of, summary_of
 from mai1.checkpoint.verify import verify
@@ -102,6 +105,79 @@ def test_peft_gives_the_logits_of_the_adapted_model(trained, family, tmp_path):
     theirs = peft.PeftModel.from_pretrained(theirs, directory / "adapter").eval()
     with torch.no_grad():
         torch.testing.assert_close(theirs(tokens()).logits, logits, atol=1e-5, rtol=0)
+
+
+def with_its_base(checkpoint: Path, base: Path, folder: Path) -> Path:
+    """A copy of a checkpoint whose manifest names the base's digest, as the manifest of a run made by a command does."""
+    copy = Path(shutil.copytree(checkpoint, folder / "copy"))
+    manifest = json.loads((copy / "manifest.json").read_bytes())
+    manifest["lora"]["base"] = weights_digest(base, ALONE)
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    return copy
+
+
+@pytest.mark.parametrize("family", ["glm4_moe_mtp", "deepseek_v3", "mixtral"])
+def test_merged_weights_and_logits_are_those_of_base_and_adapters(trained, family, tmp_path):
+    directory, logits, _ = trained(family)
+    [base] = run_ranks(_save_base, 1, str(tmp_path), family)
+    copy = with_its_base(directory, Path(base), tmp_path)
+    proof, before = prove_merged(copy, Path(base)), load_file(Path(base) / "model-00001-of-00001.safetensors")
+    after = load_file(copy / "model-00001-of-00001.safetensors")
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == set(proof.adapted) and not moved & set(proof.unchanged) and proof.max_difference < 1e-6
+    adapted, merged = load_adapted(copy, Path(base))
+    with torch.no_grad():
+        for model in (adapted, merged):
+            torch.testing.assert_close(model(tokens()).logits_BTV, logits, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "said"),
+    [
+        ("model.layers.1.self_attn.q_proj.weight", "q_proj.weight is not its base plus its adapter"),
+        ("model.layers.2.mlp.experts.5.up_proj.weight", "experts.5.up_proj.weight is not its base plus its adapter"),
+        ("model.embed_tokens.weight", "model.embed_tokens.weight has no adapter but is not that of"),
+        ("model.norm.weight", "model.norm.weight has no adapter but is not that of"),
+    ],
+)
+@pytest.mark.parametrize("change", [1e-4, math.nan])
+def test_one_weight_that_is_another_is_found(trained, tmp_path, tensor, said, change):
+    directory, _, _ = trained("qwen3_moe")
+    [base] = run_ranks(_save_base, 1, str(tmp_path), "qwen3_moe")
+    copy = with_its_base(directory, Path(base), tmp_path)
+    weights = load_file(copy / "model-00001-of-00001.safetensors")
+    weights[tensor].view(-1)[7] += change
+    save_file(weights, copy / "model-00001-of-00001.safetensors")
+    with pytest.raises(ValueError, match=said):
+        prove_merged(copy, Path(base))
+
+
+def _save_in_bf16(world, folder: str) -> tuple[str, str]:
+    """A base in fp32, and a checkpoint of a short run from it in bf16, with routers and norms trained whole."""
+    base = save(tiny_trainer(world, Path(folder) / "base"), Path(folder) / "base")
+    trainer = tiny_trainer(world, Path(folder), lora=PARTLY, precision=Precision.bf16)
+    train(trainer, 3)
+    return str(base), str(save(trainer, Path(folder)))
+
+
+def test_what_was_rounded_to_bf16_or_trained_whole_is_told_apart(tmp_path):
+    [(base, directory)] = run_ranks(_save_in_bf16, 1, str(tmp_path))
+    proof = prove_merged(with_its_base(Path(directory), Path(base), tmp_path), Path(base))
+    assert proof.is_rounded and 0 < proof.max_difference < 1e-3
+    assert all(".experts." in name for name in proof.adapted) and proof.adapted
+    assert {name.split(".")[-2] for name in proof.trained_whole} >= {"gate", "input_layernorm", "norm", "q_norm"}
+    assert "model.embed_tokens.weight" in proof.unchanged and len(proof.unchanged) > 5
+
+
+@pytest.mark.parametrize("lora", [{"rank": 2**40}, {"rank": 64}, {"scaling": "cubic"}, {"targets": ["everything"]}])
+def test_adapters_that_a_manifest_makes_up_are_refused_before_memory_is_taken(trained, lora, tmp_path):
+    directory, _, _ = trained("mixtral")
+    copy = with_its_base(directory, directory, tmp_path)
+    manifest = json.loads((copy / "manifest.json").read_bytes())
+    manifest["lora"] |= lora
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=r"lora.rank=1099511627776 is more than|lora is none of ours|has no element"):
+        prove_merged(copy, directory)
 
 
 def _save_base(world, folder: str, family: str) -> str:
