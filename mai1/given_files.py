@@ -6,6 +6,15 @@ a link, and what is made from it is published.
 
 from pathlib import Path
 
+MOST_ENTRIES = 2**23
+"""Of a JSON text, in lists and objects: Python takes about a hundred bytes for each, whatever it is."""
+
+
+def check_entries(content: bytes) -> None:
+    """ValueError for a JSON text of which a few bytes each would become an object each; not a byte of it is read as JSON."""
+    if (found := sum(map(content.count, (b",", b"[", b"{")))) > MOST_ENTRIES:
+        raise ValueError(f"it has {found} entries, but may have at most {MOST_ENTRIES}")
+
 
 def read_given(path: Path, *, max_bytes: int) -> bytes:
     """The content of a file. ValueError for a link to elsewhere, what is no file, and more than `max_bytes`.

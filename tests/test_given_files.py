@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from mai1.given_files import read_given
+from mai1 import given_files
+from mai1.given_files import check_entries, read_given
 
 
 def test_a_file_and_a_link_within_the_directory_are_read(tmp_path: Path):
@@ -47,3 +48,11 @@ def test_what_is_too_large_or_no_file_is_refused_unread(tmp_path: Path):
     for name in ("pipe", "zero", "round", "absent"):
         with pytest.raises(ValueError, match=f"{name} (must be a file|is a link)"):
             read_given(tmp_path / name, max_bytes=4)
+
+
+def test_a_text_of_more_entries_than_memory_has_room_for_is_refused_unread(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(given_files, "MOST_ENTRIES", 5)
+    check_entries(b'{"a": [1, 2, 3]}')
+    for content in (b"[[],[],[]]", b"[1,2,3,4,5,6]", b'[{},{"a":[]},1]'):
+        with pytest.raises(ValueError, match="entries, but may have at most 5"):
+            check_entries(content)

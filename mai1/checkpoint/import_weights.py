@@ -11,8 +11,10 @@ from pathlib import Path
 import torch
 
 from mai1.checkpoint import commit
+from mai1.checkpoint.described import check_described
 from mai1.checkpoint.disk_space import check_room, with_spare
 from mai1.checkpoint.families import Family, family_of, to_hf_config
+from mai1.checkpoint.inference import MAX_CONFIG_BYTES
 from mai1.checkpoint.manifest import FORMAT, MANIFEST, VERSION
 from mai1.checkpoint.model_plan import holding_all, plan_model_files
 from mai1.checkpoint.names import TensorName, tensor_names
@@ -30,7 +32,6 @@ IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 PAPERS = ("LICENSE", "NOTICE", "USE_POLICY")
 """Beginnings of names of files that go with the weights."""
 MAX_PAPER_BYTES = 2**20
-MAX_CONFIG_BYTES = 2**24
 
 
 @dataclass(slots=True)
@@ -59,6 +60,7 @@ def import_weights(
         raise ValueError(f"output={output} exists: choose another directory")
     theirs, tensors = _read_config(source), SavedTensors(source)
     described = from_hf_config(theirs, where=str(source / "config.json"))
+    check_described(described, source)
     config, notes = without_missing_prediction(described, tensors), []
     if config != described:
         notes.append(

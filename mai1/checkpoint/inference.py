@@ -11,8 +11,12 @@ from mai1.checkpoint.read_config import from_hf_config
 from mai1.checkpoint.saved_tensors import SavedTensors, without_missing_prediction
 from mai1.checkpoint.verify import checkpoints_in
 from mai1.checkpoint.weights import read_weights
+from mai1.given_files import read_given
 from mai1.model.layout import lay_out
 from mai1.model.transformer import ModelConfig, MoETransformer
+
+MAX_CONFIG_BYTES = 2**22
+"""Of a config.json; those that are known have some thousands."""
 
 
 def load_model(directory: Path, *, expert_group: dist.ProcessGroup | None = None) -> MoETransformer:
@@ -21,7 +25,6 @@ def load_model(directory: Path, *, expert_group: dist.ProcessGroup | None = None
     With an `expert_group`, this rank's share of the experts. Multi-token prediction is left out: only training uses it.
     """
     config = replace(read_model_config(directory), num_mtp_layers=0)
-    check_described(config, directory)
     model = MoETransformer(config, expert_group=expert_group)
     lay_out(model)
     read_weights(directory, model)
@@ -29,15 +32,18 @@ def load_model(directory: Path, *, expert_group: dist.ProcessGroup | None = None
 
 
 def read_model_config(directory: Path) -> ModelConfig:
-    """The model a checkpoint or Hugging Face directory holds."""
+    """The model a checkpoint or Hugging Face directory holds; ValueError where it describes more than its files hold."""
     path = directory / "config.json"
+    if not path.is_file():
+        raise ValueError(f"{directory} has no config.json: it is no checkpoint")
+    content = read_given(path, max_bytes=MAX_CONFIG_BYTES)
     try:
-        hf = json.loads(path.read_bytes())
-    except OSError:
-        raise ValueError(f"{directory} has no config.json: it is no checkpoint") from None
+        hf = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON ({error}): use another checkpoint") from None
-    return from_hf_config(hf, where=str(path))
+    config = from_hf_config(hf, where=str(path))
+    check_described(config, directory)
+    return config
 
 
 def read_stored_config(directory: Path) -> ModelConfig:

@@ -21,6 +21,9 @@ NEEDED = (
 )
 """Keys of config.json that are never guessed: what is assumed without them differs between architectures."""
 
+NULL_SAYS_SOMETHING = ("q_lora_rank",)
+"""Null there is no rank; elsewhere it is the same as no key."""
+
 NEEDED_OF_FAMILY = {
     Family.deepseek_v3: (
         "n_shared_experts",
@@ -56,6 +59,9 @@ OTHERS = {
 LARGEST = 2**40
 """Of any count or number: what is larger is no size of a model, and might be no size of a tensor."""
 
+MOST_EXPERTS = 2**20
+"""Of all layers together: each has tensors of its own, which are listed before any is read. Kimi K2 has 23,040."""
+
 NAMES_OF_NUM_EXPERTS = ("n_routed_experts", "num_local_experts", "num_experts")
 """Every release of transformers writes another one."""
 
@@ -75,10 +81,16 @@ def from_hf_config(hf: dict, *, where: str) -> ModelConfig:
     _refuse_unknown_features(hf, family, where=where)
     rope = hf.get("rope_parameters") or {}
     num_experts = next((hf[key] for key in NAMES_OF_NUM_EXPERTS if hf.get(key) is not None), None)
-    hf = {"rope_theta": rope.get("rope_theta")} | hf | {"num_experts": num_experts}
+    stated = {key: value for key, value in hf.items() if value is not None or key in NULL_SAYS_SOMETHING}
+    hf = {"rope_theta": rope.get("rope_theta")} | stated | {"num_experts": num_experts}
     for key in NEEDED + NEEDED_OF_FAMILY.get(family, ()):
         if not isinstance(hf.get(key), int | float):
             raise ValueError(f"{where}: {key} is missing or no number: use a complete config.json")
+    if (hf["num_hidden_layers"] + _num_mtp_layers(hf)) * hf["num_experts"] > MOST_EXPERTS:
+        raise ValueError(
+            f"{where}: {hf['num_experts']} experts in each of {hf['num_hidden_layers']} layers are more than {MOST_EXPERTS} in "
+            "all: use another checkpoint"
+        )
     moe = MoEConfig(
         num_experts=hf["num_experts"],
         top_k=hf["num_experts_per_tok"],

@@ -17,9 +17,12 @@ from safetensors import SafetensorError, safe_open
 
 from mai1.checkpoint.names import TensorName, tensor_names
 from mai1.checkpoint.tensor_file import DTYPE_NAMES
+from mai1.given_files import check_entries
 from mai1.model.transformer import ModelConfig
 
 INDEX = "model.safetensors.index.json"
+MAX_INDEX_BYTES = 2**27
+"""Room for more than a million tensors."""
 EXPERT = re.compile(r"(model\.layers\.\d+)\.(?:mlp|block_sparse_moe)\.experts\.(\d+)\.(\w+)\.weight")
 GATE = re.compile(r"(model\.layers\.\d+)\.(?:mlp|block_sparse_moe)\.(gate\..+)")
 MIXTRAL_NAMES = {"w1": "gate_proj", "w3": "up_proj", "w2": "down_proj"}
@@ -140,7 +143,11 @@ def _file_of_each_tensor(directory: Path) -> dict[str, str]:
     index = _index_in(directory)
     try:
         if index is not None:
-            where = json.loads(index.read_bytes())["weight_map"]
+            if (size := index.stat().st_size) > MAX_INDEX_BYTES:
+                raise ValueError(f"{index.name} has {size} bytes, but may have at most {MAX_INDEX_BYTES}")
+            content = index.read_bytes()
+            check_entries(content)
+            where = json.loads(content)["weight_map"]
         else:
             files = sorted(path for path in directory.glob("*.safetensors") if not path.name.startswith("consolidated"))
             if not files:

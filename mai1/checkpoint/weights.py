@@ -57,12 +57,20 @@ def read_tensors(
 
 
 def _assemble(files: "SavedTensors", mine: LocalTensor, parts: list[TensorName]) -> torch.Tensor:
-    first = files.read(parts[0])
+    first = _read_finite(files, parts[0])
     if len(parts) == 1:
         return first.view(mine.shape)
     value = torch.empty(mine.shape, dtype=first.dtype)
     for part in parts:
-        value.view(-1)[part.start - mine.start :][: part.numel].view(part.shape).copy_(files.read(part))
+        value.view(-1)[part.start - mine.start :][: part.numel].view(part.shape).copy_(_read_finite(files, part))
+    return value
+
+
+def _read_finite(files: "SavedTensors", tensor: TensorName) -> torch.Tensor:
+    """ValueError for a weight that is no number. A sum that is finite has finite parts, and costs one pass over them."""
+    value = files.read(tensor)
+    if not torch.isfinite(value.sum()) and not torch.isfinite(value).all():
+        raise ValueError(f"{files.path_of(tensor)}: {tensor.hf_name} holds what is no number: use another checkpoint")
     return value
 
 

@@ -29,9 +29,9 @@ from mai1.generate.texts import write_texts
 from mai1.run.compose import compose_config
 from mai1.run.directory import plain, write_atomically
 from mai1.run.help import print_help
+from mai1.run.model_tokenizer import load_tokenizer
 from mai1.run.output import sole_writer
 from mai1.tokenizer.chat import encode_chat
-from mai1.tokenizer.tokenizer import Tokenizer
 
 
 class JudgeKind(Enum):
@@ -192,7 +192,7 @@ def _answers(config: ArenaConfig, name: str, prompts: list[Prompt], output: Path
     if path.is_file():
         return _written_answers(path)
     directory = resolve_checkpoint(Path(config.checkpoints[name]), key=f"checkpoints.{name}")
-    tokenizer, model = Tokenizer.load(directory), load_model(directory)
+    tokenizer, model = load_tokenizer(directory, key="checkpoints"), load_model(directory)
     encoded = {p.name: encode_chat(tokenizer, p.messages, add_generation_prompt=True).ids for p in prompts}
     room = model.config.max_positions - config.sampling.max_new_tokens
     fitting = [name for name, ids in encoded.items() if len(ids) <= room]

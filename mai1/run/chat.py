@@ -20,7 +20,7 @@ from mai1.generate.sampling import SamplingConfig
 from mai1.generate.terminal import harmless
 from mai1.run.compose import compose_config
 from mai1.run.help import print_help
-from mai1.tokenizer.tokenizer import Tokenizer
+from mai1.run.model_tokenizer import load_tokenizer
 
 COMMANDS = """/help              this text
 /system TEXT       what the model is told before everything else; without a text: nothing
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> None:
     config = compose_config("chat", ChatConfig, [a for a in arguments if not a.startswith("system=")])
     config.system = systems[-1] if systems else config.system
     directory = resolve_checkpoint(Path(config.checkpoint), key="checkpoint")
-    tokenizer = Tokenizer.load(directory)
+    tokenizer = load_tokenizer(directory, key="checkpoint")
     model = load_model(directory)
     step = compile_step(model, key="kernels") if config.kernels is Kernels.compiled else None
     session = ChatSession(model=model, tokenizer=tokenizer, sampling=config.sampling, step=step)

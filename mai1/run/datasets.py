@@ -64,13 +64,14 @@ def open_pretraining(
     rows_per_step: int = 1,
     selection: SelectionConfig | None = None,
     order_folder: Path | None = None,
+    key: str = "data.path",
 ) -> StageData:
     """Shards of a prepared directory, which must all belong to its tokenizer; sizes are checked, hashes are not.
 
     A `mixture` that changes with the steps counts `rows_per_step` rows for each. A run says what its `selection` is, and
-    gets the reference losses that it reads; and where the orders of a large corpus go.
+    gets the reference losses that it reads; and where the orders of a large corpus go. `key` is what a person called the path.
     """
-    written = _read_corpus_manifest(path)
+    written = _read_corpus_manifest(path, key=key)
     tokenizer, left_out = Tokenizer.load(path / "tokenizer"), []
     train, held = (
         _open_split(
@@ -97,11 +98,11 @@ def open_pretraining(
     return StageData(tokenizer, rows, heldout, train, questions=[], heldout_shards=held, left_out=left_out)
 
 
-def _read_corpus_manifest(path: Path) -> dict[str, dict]:
+def _read_corpus_manifest(path: Path, *, key: str) -> dict[str, dict]:
     """What `mai1 prepare` says that it wrote, by source."""
     file = path / "manifest.json"
     if not file.is_file():
-        raise ValueError(f"data.path={path} holds no prepared data: run `mai1 prepare output={path}` first")
+        raise ValueError(f"{key}={path} holds no prepared data: run `mai1 prepare output={path}` first")
     try:
         sources = json.loads(file.read_bytes())["sources"]
         return {str(name): {split: source[split]["documents"] for split in SPLITS} for name, source in sources.items()}

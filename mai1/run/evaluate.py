@@ -25,6 +25,7 @@ from mai1.run.evaluation_records import about_checkpoint, data_of_run, results_f
 from mai1.run.evaluation_tasks import open_tasks
 from mai1.run.help import print_help
 from mai1.run.main_rank import on_main_rank
+from mai1.run.model_tokenizer import load_tokenizer
 from mai1.run.output import check_output
 from mai1.run.training_texts import seen_items, training_texts
 from mai1.tokenizer.tokenizer import Tokenizer
@@ -59,6 +60,12 @@ class EvaluateConfig(TasksConfig):
     launch: LaunchConfig = field(default_factory=LaunchConfig)
     """Starting several ranks on this machine, which share the items."""
 
+    def __post_init__(self) -> None:
+        TasksConfig.__post_init__(self)
+        for key, least in (("sequence_length", 2), ("rows", 0), ("max_questions", 0), ("expert_parallel", 1)):
+            if getattr(self, key) < least:
+                raise ValueError(f"{key}={getattr(self, key)} must be at least {least}")
+
 
 def main(arguments: list[str]) -> None:
     """Evaluate as configured; a table goes to standard output and JSON to files."""
@@ -86,7 +93,7 @@ def main(arguments: list[str]) -> None:
 def evaluate(config: EvaluateConfig, world: World) -> dict:
     """Figures as plain values: `tasks` by name, `heldout` by source with `all`, and `answers`; every rank must call this."""
     directory = resolve_checkpoint(Path(config.checkpoint), key="checkpoint")
-    tokenizer = Tokenizer.load(directory)
+    tokenizer = load_tokenizer(directory, key="checkpoint")
     tasks = open_tasks(config)
     sources = _heldout_sources(config, directory, tokenizer)
     questions = read_conversations(Path(config.questions)) if config.questions else []
@@ -95,7 +102,8 @@ def evaluate(config: EvaluateConfig, world: World) -> dict:
             "nothing to evaluate on: set tasks=[FILE.jsonl,...], data=DIR of prepared data, or questions=FILE, or several"
         )
     if config.output:
-        on_main_rank(world, lambda: check_output(Path(config.output), key="output"))
+        given = [Path(path) for path in (*config.tasks, config.questions) if path]
+        on_main_rank(world, lambda: check_output(Path(config.output), key="output", inputs=given))
     model, figures = _open_model(directory, config, world), {}
     if tasks:
         figures["tasks"] = _on_tasks(tasks, config, model, tokenizer, directory, world)
@@ -139,7 +147,9 @@ def _heldout_sources(config: EvaluateConfig, directory: Path, tokenizer: Tokeniz
     path = ("" if config.tasks else data_of_run(directory)) if is_auto else config.data
     if not path:
         return []
-    data = open_pretraining(Path(path), sequence_length=config.sequence_length, seed=0, heldout_rows=config.rows)
+    data = open_pretraining(
+        Path(path), sequence_length=config.sequence_length, seed=0, heldout_rows=config.rows, key="data"
+    )
     if data.tokenizer.hash != tokenizer.hash:
         raise ValueError(f"data={path} was prepared with another tokenizer than {directory} has: use its own data")
     return data.heldout

@@ -12,7 +12,6 @@ from types import ModuleType
 from tqdm import tqdm
 
 from mai1.checkpoint import commit
-from mai1.checkpoint.described import check_described
 from mai1.checkpoint.inference import read_stored_config, resolve_checkpoint
 from mai1.checkpoint.tensor_file import write_json
 from mai1.checkpoint.verify import sha256_of
@@ -35,6 +34,7 @@ from mai1.model.transformer import ModelConfig
 from mai1.report.model_card import ReleaseFacts
 from mai1.run.compose import compose_config
 from mai1.run.help import print_help
+from mai1.run.model_tokenizer import load_tokenizer
 from mai1.run.output import sole_writer
 from mai1.run.release_card import facts_of, write_card
 from mai1.tokenizer.tokenizer import Tokenizer
@@ -115,8 +115,7 @@ def main(arguments: list[str]) -> None:
 def export(config: ExportConfig, source: Path, output: Path) -> None:
     """Check everything that can be checked, write into a stage, then rename; nothing is left of what failed."""
     check_place(output, source, overwrite=config.overwrite)
-    model, tokenizer = read_stored_config(source), Tokenizer.load(source)
-    check_described(model, source)
+    model, tokenizer = read_stored_config(source), load_tokenizer(source, key="checkpoint")
     _check_memory(config, model)
     text = _text(config.text)
     gguf_file = _gguf() if Format.gguf in config.formats else None

@@ -21,6 +21,7 @@ from mai1.generate.texts import Text, write_texts
 from mai1.run.compose import compose_config
 from mai1.run.directory import write_atomically
 from mai1.run.help import print_help
+from mai1.run.model_tokenizer import load_tokenizer
 from mai1.run.output import check_output
 from mai1.tokenizer.chat import encode_chat
 from mai1.tokenizer.tokenizer import Tokenizer
@@ -85,7 +86,8 @@ def main(arguments: list[str]) -> None:
     config = compose_config("generate", GenerateConfig, [a for a in arguments if not a.startswith("prompt=")])
     config.prompt = prompts[-1] if prompts else config.prompt
     if config.output:
-        check_output(Path(config.output), key="output")
+        given = [Path(path) for path in (config.messages, config.prompts) if path]
+        check_output(Path(config.output), key="output", inputs=given)
     written = answers(config)
     if config.output:
         lines = [json.dumps(record) for record in _records(written, config)]
@@ -104,7 +106,7 @@ def answers(config: GenerateConfig) -> list[list[Text]]:
     if len(given) != 1:
         raise ValueError("prompt, messages and prompts: give exactly one, for example prompt='Once upon a time'")
     directory = resolve_checkpoint(Path(config.checkpoint), key="checkpoint")
-    tokenizer = Tokenizer.load(directory)
+    tokenizer = load_tokenizer(directory, key="checkpoint")
     prompts = _prompts(config, tokenizer)
     model = load_model(directory)
     step = compile_step(model, key="kernels") if config.kernels is Kernels.compiled else None

@@ -17,6 +17,8 @@ from mai1.run.compose import compose_config
 from mai1.run.datasets import open_pretraining
 from mai1.run.evaluation_records import data_of_run
 from mai1.run.help import print_help
+from mai1.run.model_tokenizer import load_tokenizer
+from mai1.run.output import check_output
 from mai1.tokenizer.tokenizer import Tokenizer
 
 ROWS_AT_ONCE = 8
@@ -106,7 +108,7 @@ def _open(config: InspectConfig, directory: Path) -> Material:
             f"sequence_length={config.sequence_length} must not exceed the model's {model_config.max_positions} "
             "positions: use that or less"
         )
-    tokenizer, notes = Tokenizer.load(directory), []
+    tokenizer, notes = load_tokenizer(directory, key="checkpoint"), []
     text, heldout = _text_part(config, tokenizer, notes), _heldout_parts(config, directory, tokenizer)
     if not text and not heldout:
         raise ValueError("nothing to look at: give text='...' or text_file=FILE, or data=DIR that `mai1 prepare` wrote")
@@ -148,6 +150,7 @@ def _page_path(config: InspectConfig, directory: Path) -> Path:
         raise ValueError(f"output={page} is inside a checkpoint, which stays as it was saved: choose another place")
     if page.is_dir() or not page.parent.is_dir():
         raise ValueError(f"output={page} must name a file in a directory that exists: choose another")
+    check_output(page, key="output", inputs=[Path(config.text_file)] if config.text_file else [])
     return page
 
 
@@ -206,7 +209,9 @@ def _heldout_parts(config: InspectConfig, directory: Path, tokenizer: Tokenizer)
         return []
     num_sources = len(list((Path(data_path) / "heldout").glob("*.idx")))
     rows = max(1, config.max_tokens // (config.sequence_length * max(num_sources, 1)))
-    data = open_pretraining(Path(data_path), sequence_length=config.sequence_length, seed=0, heldout_rows=rows)
+    data = open_pretraining(
+        Path(data_path), sequence_length=config.sequence_length, seed=0, heldout_rows=rows, key="data"
+    )
     if data.tokenizer.hash != tokenizer.hash:
         raise ValueError(f"data={data_path} was prepared with another tokenizer than {directory} has: use its own data")
     return [Part(source.name, source.rows) for source in data.heldout]
@@ -225,8 +230,9 @@ def _passages(material: Material) -> list[Passage]:
 
 def _token_names(tokenizer: Tokenizer, ids: list[int]) -> list[str]:
     """Each token's text, or the name of its piece where that is no text by itself: `<0xE2>`."""
-    texts, pieces = [tokenizer.decode([token_id]) for token_id in ids], tokenizer.pieces()
-    return [
-        pieces[token_id][0] if "\ufffd" in text and token_id < len(pieces) else text
-        for token_id, text in zip(ids, texts, strict=True)
-    ]
+    if tokenizer.is_foreign:
+        names = {token_id: tokenizer.vocabulary.name_of(token_id) for token_id in ids}
+    else:
+        names = dict(enumerate(name for name, _ in tokenizer.pieces()))
+    texts = {token_id: tokenizer.decode([token_id]) for token_id in ids}
+    return [names.get(token_id, text) if "\ufffd" in text else text for token_id, text in texts.items()]

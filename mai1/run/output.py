@@ -2,14 +2,16 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from errno import EISDIR
 from pathlib import Path
 
 
-def check_output(path: Path, *, key: str) -> None:
-    """ValueError where a file could not be written, said before the work whose result it is to hold."""
+def check_output(path: Path, *, key: str, inputs: Iterable[Path] = ()) -> None:
+    """ValueError where a file could not be written or is one that is read, said before the work whose result it is to hold."""
+    if path.is_file() and any(given.exists() and given.samefile(path) for given in inputs):
+        raise ValueError(f"{key}={path} is a file that is read, and would be lost: choose another")
     try:
         if path.is_dir():
             raise IsADirectoryError(EISDIR, "Is a directory")
@@ -18,6 +20,15 @@ def check_output(path: Path, *, key: str) -> None:
         probe.unlink()
     except OSError as error:
         raise ValueError(f"{key}={path} cannot be written ({error.strerror}): choose another place") from None
+
+
+def check_new_directory(path: Path, *, key: str) -> None:
+    """ValueError unless there is nothing yet where a directory is to be written, or an empty one."""
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    if path.exists() or path.is_symlink():
+        what = "holds other things already" if path.is_dir() else "is no directory"
+        raise ValueError(f"{key}={path} {what}: choose another directory")
 
 
 @contextmanager

@@ -19,9 +19,18 @@ from mai1.model.moe.routing_policy import Choice
 from mai1.model.sequence_parallel import check_sequence_parallel
 from mai1.model.transformer import ModelConfig
 from mai1.run.adapters import check_lora
-from mai1.run.config import AlignConfig, PretrainConfig, SftConfig, StageConfig, TuningConfig
+from mai1.run.config import (
+    AlignConfig,
+    InstructData,
+    PreferenceData,
+    PretrainConfig,
+    SftConfig,
+    StageConfig,
+    TuningConfig,
+)
 from mai1.run.datasets import StageData, open_instructions, open_pretraining
 from mai1.run.directory import plain
+from mai1.run.model_tokenizer import load_tokenizer
 from mai1.run.periodic import check_periodic
 from mai1.run.preferences import open_preferences
 from mai1.tokenizer.tokenizer import Tokenizer
@@ -92,8 +101,7 @@ def tuning_stage(config: SftConfig) -> Stage:
         raise ValueError("selection.method=rho needs reference losses, which conversations have none of: use none")
     init_from = _init_from(config)
     data = open_instructions(
-        Path(config.data.train),
-        Path(config.data.heldout) if config.data.heldout else None,
+        *_given_files(config.data),
         _tokenizer_of(config, init_from),
         sequence_length=config.data.sequence_length,
         seed=config.run.seed,
@@ -114,8 +122,7 @@ def preference_stage(config: AlignConfig) -> Stage:
         )
     init_from = _init_from(config)
     data = open_preferences(
-        Path(config.data.train),
-        Path(config.data.heldout) if config.data.heldout else None,
+        *_given_files(config.data),
         _tokenizer_of(config, init_from),
         preference=config.preference,
         sequence_length=config.data.sequence_length,
@@ -127,14 +134,19 @@ def preference_stage(config: AlignConfig) -> Stage:
     return Stage("align", config, model_config, data, Path(config.data.train).parent, init_from)
 
 
+def _given_files(data: InstructData | PreferenceData) -> tuple[Path, Path | None]:
+    """What is learned, and what is held out where a file is named; ValueError names the key of a path that is no file."""
+    for key in ("train", "heldout"):
+        path = getattr(data, key)
+        if not Path(path).is_file() and (path or key == "train"):
+            mend = "name a .jsonl or .json file" + (", or leave it empty" if key == "heldout" else "")
+            raise ValueError(f"data.{key}={path or repr('')} is no file: {mend}, or run `mai1 prepare` first")
+    return Path(data.train), Path(data.heldout) if data.heldout else None
+
+
 def _tokenizer_of(config: SftConfig | AlignConfig, init_from: Path) -> Tokenizer:
     """The tokenizer of the model to tune, with another chat template where one is named."""
-    tokenizer, rows = Tokenizer.load(init_from), read_model_config(init_from).vocab_size
-    if tokenizer.vocabulary.size > rows:
-        raise ValueError(
-            f"checkpoint.init_from={init_from} has a tokenizer of {tokenizer.vocabulary.size} ids for a model of {rows}: "
-            "use the files of one model"
-        )
+    tokenizer = load_tokenizer(init_from, key="checkpoint.init_from")
     if not config.data.chat_template:
         return tokenizer
     path = Path(config.data.chat_template)

@@ -6,14 +6,16 @@ tokenizer.json tokenizer_config.json chat_template.jinja special_tokens_map.json
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import tokenizers
 
-from mai1.given_files import read_given
+from mai1.given_files import check_entries, read_given
 from mai1.tokenizer.chat_template import ChatTemplate
+from mai1.tokenizer.foreign_limits import check_limits
 
 TEMPLATE_FILE = "chat_template.jinja"
 TOKENIZER_FILE, GENERATION_FILE = "tokenizer.json", "generation_config.json"
@@ -23,6 +25,8 @@ FILES = (
 )
 """What belongs to a tokenizer and its use, and goes unchanged into every checkpoint that is made from it."""
 MAX_FILE_BYTES = 128 << 20
+MOST_IDS = 2**24
+"""What is more is no vocabulary; of all that are known, the largest has a million."""
 NAMED = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
 FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 
@@ -32,6 +36,8 @@ class ForeignModel:
 
     def __init__(self, files: dict[str, bytes], *, where: str) -> None:
         self.files, self.where = files, where
+        if TOKENIZER_FILE in files:
+            check_limits(files[TOKENIZER_FILE], where=f"{where}/{TOKENIZER_FILE}")
         self.settings = _json_object(files, "tokenizer_config.json", where)
         named = self.settings
         if "added_tokens_decoder" not in named:  # then, and only then, transformers reads this older file
@@ -63,7 +69,12 @@ class ForeignModel:
     @cached_property
     def num_ids(self) -> int:
         """One more than the largest id; the model may have more rows than that."""
-        return max(self.library.get_vocab(with_added_tokens=True).values()) + 1
+        found = max(self.library.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+        if not 0 < found <= MOST_IDS:
+            raise ValueError(
+                f"{self.where}/{TOKENIZER_FILE} has ids below {found}, and must have from 1 to {MOST_IDS}: restore the file"
+            )
+        return found
 
     @cached_property
     def template(self) -> ChatTemplate | None:
@@ -118,9 +129,15 @@ class ForeignModel:
         if "add_bos_token" in self.settings or self.library.post_processor is None:
             begins = bool(self.settings.get("add_bos_token")) and "bos_token" in self.named
             return [self.id_of(self.named["bos_token"])] if begins else []
-        whole, bare = (self.library.encode("a", add_special_tokens=flag).ids for flag in (True, False))
+        with library_mistakes(self.where):
+            whole, bare = (self.library.encode("a", add_special_tokens=flag).ids for flag in (True, False))
         places = [i for i in range(len(whole)) if whole[i : i + len(bare)] == bare]
-        return whole[: places[0]] if places else []
+        found = whole[: places[0]] if places else []
+        if any(token_id >= self.num_ids for token_id in found):
+            raise ValueError(
+                f"{self.where}/{TOKENIZER_FILE} puts ids that it does not have in front of texts: restore it"
+            )
+        return found
 
     @cached_property
     def control_tokens(self) -> frozenset[str]:
@@ -151,13 +168,15 @@ class ForeignModel:
 
     def encode(self, text: str) -> list[int]:
         """Ids of raw text, in which special tokens are text like any other."""
-        return self._plain.encode(text, add_special_tokens=False).ids
+        with library_mistakes(self.where):
+            return self._plain.encode(text, add_special_tokens=False).ids
 
     def decode(self, ids: list[int]) -> str:
         """The text of ids, control tokens by name. ValueError for an unknown id."""
         if ids and not (min(ids) >= 0 and max(ids) < self.num_ids):
             raise ValueError(f"token ids {min(ids)} to {max(ids)} must be at least 0 and below {self.num_ids}")
-        return self.library.decode(ids, skip_special_tokens=False)
+        with library_mistakes(self.where):
+            return self.library.decode(ids, skip_special_tokens=False)
 
     def _generation_ids(self, key: str) -> list[int]:
         value = self._generation.get(key)
@@ -177,14 +196,18 @@ class ForeignModel:
         library.no_truncation()
         library.no_padding()
         known = {token.content for token in library.get_added_tokens_decoder().values()}
-        library.add_tokens([token for token in self._listed_tokens() if token.content not in known])
+        self._add(library, [token for token in self._listed_tokens() if token.content not in known])
         extra = [self.settings.get(key) for key in ("additional_special_tokens", "extra_special_tokens")]
         extra = [_content_of(token) for tokens in extra if isinstance(tokens, list) for token in tokens]
         known = {token.content for token in library.get_added_tokens_decoder().values()}
         names = [*self.named.values(), *filter(None, extra)]
         missing = [name for name in dict.fromkeys(names) if name not in known]
-        library.add_tokens([tokenizers.AddedToken(name, special=True, normalized=False) for name in missing])
+        self._add(library, [tokenizers.AddedToken(name, special=True, normalized=False) for name in missing])
         return library
+
+    def _add(self, library: tokenizers.Tokenizer, tokens: list[tokenizers.AddedToken]) -> None:
+        with library_mistakes(self.where, doing="be read"):
+            library.add_tokens(tokens)
 
     def _listed_tokens(self) -> list[tokenizers.AddedToken]:
         """What the settings add to the tokenizer, in the order of the ids."""
@@ -204,13 +227,8 @@ class ForeignModel:
                 f"{self.where} has no {TOKENIZER_FILE}, the only kind of file that says all of how text is cut: let transformers "
                 "write it with AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
             )
-        try:
+        with library_mistakes(self.where, doing="be read"):
             return tokenizers.Tokenizer.from_buffer(self.files[TOKENIZER_FILE])
-        except BaseException as error:  # noqa: BLE001 - what panics in Rust is no Exception
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise
-            reason = " ".join(str(error).split())[:200]
-            raise ValueError(f"{self.where}/{TOKENIZER_FILE} cannot be read ({reason}): restore the file") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +261,18 @@ class ForeignVocabulary:
         return self.model.name_of(token_id)
 
 
+@contextmanager
+def library_mistakes(where: str, *, doing: str = "cut or join a text") -> Iterator[None]:
+    """Whatever the library raises over somebody's tokenizer is a ValueError; what panics in Rust is no Exception."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{where}/{TOKENIZER_FILE} cannot {doing} ({reason}): restore the file") from None
+
+
 def _content_of(token: object) -> str | None:
     """A special token as settings name it: its text, or an object that has it."""
     token = token.get("content") if isinstance(token, dict) else token
@@ -257,6 +287,7 @@ def _json_object(files: dict[str, bytes], name: str, where: str) -> dict:
     if name not in files:
         return {}
     try:
+        check_entries(files[name])
         found = json.loads(files[name])
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{where}/{name} is not JSON ({error}): restore the file") from None

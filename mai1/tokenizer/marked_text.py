@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mai1.tokenizer.foreign import ForeignModel
+from mai1.tokenizer.foreign import ForeignModel, library_mistakes
 
 MARK_START, MARK_END = "\U000f0000", "\U000f0001"
 """Characters of private use; those that stand in a message are taken out of it."""
@@ -59,7 +59,8 @@ def encode_marked(model: ForeignModel, text: str) -> list[Piece]:
 
 
 def _pieces(model: ForeignModel, text: str, start: int) -> list[Piece]:
-    found = model.library.encode(text, add_special_tokens=False)
+    with library_mistakes(model.where):
+        found = model.library.encode(text, add_special_tokens=False)
     return [Piece(i, start + a, start + b) for i, (a, b) in zip(found.ids, found.offsets, strict=True)]
 
 
@@ -78,12 +79,13 @@ def _behind_break(model: ForeignModel, text: str) -> list[int]:
 def _encode_unadded(model: ForeignModel, text: str) -> list[int]:
     """Ids by the model alone, so that no added token is found."""
     library = model.library
-    text = library.normalizer.normalize_str(text) if library.normalizer is not None else text
-    words = [text]
-    if library.pre_tokenizer is not None:
-        words = [word for word, _ in library.pre_tokenizer.pre_tokenize_str(text)]
-    tokenize: Callable = library.model.tokenize
-    return [token.id for word in words for token in tokenize(word)]
+    with library_mistakes(model.where):
+        text = library.normalizer.normalize_str(text) if library.normalizer is not None else text
+        words = [text]
+        if library.pre_tokenizer is not None:
+            words = [word for word, _ in library.pre_tokenizer.pre_tokenize_str(text)]
+        tokenize: Callable = library.model.tokenize
+        return [token.id for word in words for token in tokenize(word)]
 
 
 @lru_cache(maxsize=16)

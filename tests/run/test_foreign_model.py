@@ -148,6 +148,14 @@ def test_a_tuned_model_answers_with_its_template(name: str, stock: Path):
     assert outcome.code == 0 and "1 to generate" in outcome.err
 
 
+def test_a_foreign_models_experts_are_inspected(name: str, stock: Path, tmp_path: Path):
+    page = tmp_path / "page.html"
+    text = "text=names 北京 in"  # of which single bytes have no text of their own
+    outcome = run_command("inspect", f"checkpoint={stock}", text, "sequence_length=64", "data=", f"output={page}")
+    assert outcome.code == 0, outcome.err
+    assert ("&lt;0xE5&gt;" if name == "mistral" else "\u00e5") in page.read_text()
+
+
 def test_another_template_may_be_named_and_goes_with_the_model(name: str, arguments: list[str], tmp_path: Path):
     if name != "qwen3":
         pytest.skip("the same for every family")
@@ -173,6 +181,13 @@ def test_a_tokenizer_of_more_ids_than_the_model_has_rows_is_refused(name: str, s
     (copy / "tokenizer_config.json").write_text(json.dumps(settings))
     outcome = run_command("sft", *arguments, f"checkpoint.init_from={copy}")
     assert outcome.code == 2 and "ids for a model of 1024" in outcome.err
+    for command in (
+        ["generate", "prompt=a"],
+        ["inspect", "text=a", "sequence_length=64"],
+        ["export", f"output={tmp_path / 'release'}"],
+    ):
+        outcome = run_command(*command, f"checkpoint={copy}") if name == "glm" else outcome
+        assert outcome.code == 2 and "ids for a model of 1024" in outcome.err
 
 
 def test_a_model_is_imported_proven_and_tuned_to_the_same_end(
@@ -193,6 +208,95 @@ def test_a_model_is_imported_proven_and_tuned_to_the_same_end(
     ends = [(tmp_path / run / "checkpoints" / "latest").resolve() for run in ("straight", "by_import")]
     straight, by_import = (load_model(end).state_dict() for end in ends)
     assert all(torch.equal(straight[key], by_import[key]) for key in straight)
+
+
+METHODS = {"qwen3": "dpo", "mistral": "orpo", "glm": "kto"}
+LORA = ["lora.rank=4", "lora.targets=[attention,experts,dense]", "optim.learning_rate=1e-2"]
+
+
+def write_pairs(folder: Path) -> Path:
+    """Answers about real topics, of which the better one goes on with the text; with Qwen's template the worse one reasons."""
+    lines = []
+    for number, text in enumerate(real_texts()[:12]):
+        told = {"prompt": f"Topic {number}?", "chosen": text[:60].strip(), "rejected": f"No idea of {number}."}
+        lines.append(json.dumps(told | {"source": "help"}))
+    path = folder / "pairs.jsonl"
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.fixture(scope="module")
+def aligned(name: str, stock: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stock model, imported and aligned with adapters: the checkpoint."""
+    folder = tmp_path_factory.mktemp(f"{name}-aligned")
+    done = run_command("import", f"checkpoint={stock}", f"output={folder / 'imported'}", "probe=false")
+    assert done.code == 0, done.err
+    pairs = write_pairs(folder)
+    done = run_command(
+        "align", *RUN, *LORA, f"preference.method={METHODS[name]}", f"data.train={pairs}", f"data.heldout={pairs}",
+        f"checkpoint.init_from={folder / 'imported'}", f"run.directory={folder}", "run.name=aligned", "train.steps=2",
+        "router.probe_tokens=128",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    return (folder / "aligned" / "checkpoints" / "latest").resolve()
+
+
+def test_a_stock_model_is_imported_aligned_and_loads_in_transformers_with_its_tokenizer(
+    name: str, stock: Path, aligned: Path
+):
+    for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"):
+        assert (aligned / file).read_bytes() == (stock / file).read_bytes(), file
+    ours, theirs = load_model(aligned), transformers.AutoModelForCausalLM.from_pretrained(aligned, dtype=torch.float32)
+    hf_tokenizer = transformers.AutoTokenizer.from_pretrained(aligned)
+    talk = [{"role": "user", "content": "Topic 1?"}, {"role": "assistant", "content": "Names."}]
+    ids = hf_tokenizer.apply_chat_template(talk, return_dict=False)
+    assert encode_chat(Tokenizer.load(aligned), talk, learn=Learn.last).ids[: len(ids)] == ids
+    before = transformers.AutoModelForCausalLM.from_pretrained(stock, dtype=torch.float32)
+    with torch.no_grad():
+        ids_BT = torch.tensor([ids])
+        logits_BTV = ours(ids_BT).logits_BTV
+        assert (logits_BTV - theirs(ids_BT).logits).abs().max() < 1e-4
+        assert (logits_BTV - before(ids_BT).logits).abs().max() > 1e-3  # it has learned something
+
+
+def test_a_merged_foreign_model_is_proven_against_transformers_and_what_it_began_with(name: str, aligned: Path):
+    done = run_command("checkpoint", "prove", aligned)
+    assert done.code == 0, done.err
+    assert "token ids are identical" in done.out and "with their adapters, within" in done.out
+    proof = json.loads((aligned.parents[1] / "parity.json").read_text())
+    assert proof["ids_identical"] and proof["routing_agreement"] == 1.0 and proof["max_logit_difference"] < 1e-4
+    assert proof["adapters"]["adapted"] > 10 and proof["adapters"]["unchanged"] > 5
+    assert proof["adapters"]["max_weight_difference"] < 1e-6 and 0 < proof["adapters"]["max_logit_difference"] < 1e-4
+
+
+def test_a_damaged_merged_model_is_caught(name: str, aligned: Path, tmp_path: Path):
+    if name != "qwen3":
+        pytest.skip("the same for every family")
+    copy = Path(shutil.copytree(aligned, tmp_path / "copy"))
+    weights = next(copy.glob("model-*.safetensors"))
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    done = run_command("checkpoint", "prove", copy)
+    assert done.code == 2 and "has another SHA-256" in done.err, done.err
+
+
+def test_a_base_that_is_gone_is_said_and_another_one_is_refused(name: str, aligned: Path, stock: Path, tmp_path: Path):
+    if name != "glm":
+        pytest.skip("the same for every family")
+    copy = Path(shutil.copytree(aligned, tmp_path / "copy"))
+    done = run_command("checkpoint", "prove", copy, f"base={stock}")
+    assert done.code == 2 and "is not the model whose adapters" in done.err, done.err
+    base = aligned.parents[2] / "imported"
+    base.rename(tmp_path / "moved")
+    try:
+        done = run_command("checkpoint", "prove", copy)
+        assert done.code == 0 and "is gone: give base=DIR" in done.out, done.err
+        assert "with their adapters" in run_command("checkpoint", "prove", copy, f"base={tmp_path / 'moved'}").out
+    finally:
+        (tmp_path / "moved").rename(base)
+    done = run_command("checkpoint", "prove", base, f"base={stock}")
+    assert done.code == 2 and "has no adapters to compare" in done.err, done.err
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mai1.run.cli import MAX_MESSAGE, main
-from mai1.run.output import check_output, sole_writer
+from mai1.run.output import check_new_directory, check_output, sole_writer
 
 
 def test_a_place_that_cannot_be_written_is_said_before_the_work(tmp_path: Path):
@@ -18,6 +18,29 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(tmp_path: Path):
             check_output(tmp_path / place, key="output")
     check_output(tmp_path / "file", key="output")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_that_is_read_is_never_the_place_of_the_result(tmp_path: Path):
+    (tmp_path / "talks.jsonl").write_text("{}")
+    (tmp_path / "link.jsonl").symlink_to("talks.jsonl")
+    for place in ("talks.jsonl", "link.jsonl", "../" + tmp_path.name + "/talks.jsonl"):
+        with pytest.raises(ValueError, match=r"output=.* is a file that is read, and would be lost: choose another"):
+            check_output(tmp_path / place, key="output", inputs=[tmp_path / "gone", tmp_path / "talks.jsonl"])
+    check_output(tmp_path / "other.jsonl", key="output", inputs=[tmp_path / "talks.jsonl"])
+    assert (tmp_path / "talks.jsonl").read_text() == "{}"
+
+
+def test_a_new_directory_is_nowhere_yet_or_empty(tmp_path: Path):
+    (tmp_path / "file").touch()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").touch()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name in ("empty", "new"):
+        check_new_directory(tmp_path / name, key="output")
+    for name, why in (("file", "is no directory"), ("dangling", "is no directory"), ("full", "holds other things")):
+        with pytest.raises(ValueError, match=f"output=.*{name} {why}.*: choose another directory"):
+            check_new_directory(tmp_path / name, key="output")
 
 
 @pytest.mark.parametrize(

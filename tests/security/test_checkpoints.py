@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -86,6 +87,26 @@ def test_names_of_code_in_any_json_file_are_refused_or_ignored(checkpoint, marke
     assert any(str(checkpoint / file) in text for text in refused)
     if file == "config.json" and "auto_map" in planted:
         assert len(refused) == 4, "only the tokenizer may be opened"
+
+
+def test_adapters_beside_a_model_do_not_make_transformers_load_another(checkpoint, tmp_path):
+    other = Path(shutil.copytree(checkpoint, tmp_path / "other"))
+    change(checkpoint / "adapter_config.json", peft_type="LORA", base_model_name_or_path=str(other), r=2**40)
+    (checkpoint / "adapter_model.safetensors").write_bytes(b"\xff" * 64)
+    [refused] = open_with_everything(checkpoint)
+    assert f"{checkpoint / 'adapter_config.json'} names another model" in refused
+
+
+def test_a_list_as_long_as_a_file_says_is_never_made(checkpoint):
+    change(checkpoint / "config.json", num_labels=2**40)
+    [refused] = open_with_everything(checkpoint)
+    assert "num_labels names code, a template or a size" in refused
+
+
+@pytest.mark.parametrize("planted", [{"pad_token_id": 2**40}, {"layer_types": 3}, {"tie_word_embeddings": "yes"}])
+def test_what_transformers_stumbles_over_is_a_mistake_of_one_line(checkpoint, planted: dict):
+    change(checkpoint / "config.json", **planted)
+    assert any(str(checkpoint) in text for text in open_with_everything(checkpoint))
 
 
 def test_a_tokenizer_class_of_a_strange_name_runs_nothing(checkpoint, marker):
