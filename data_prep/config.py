@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from data_prep.as_json import changed_settings
 from data_prep.contamination.config import ContaminationConfig
 from data_prep.dedup.minhash import MinHashConfig
 from data_prep.dedup.passages import PassageConfig
@@ -120,7 +121,7 @@ class PrepareConfig(CurateConfig):
     """How the tokenizer is learned."""
 
     tokenizer_from: str = ""
-    """A tokenizer, corpus or checkpoint directory whose tokenizer is used; empty: learn one."""
+    """A tokenizer, corpus or checkpoint directory whose tokenizer is used, without any key of `tokenizer`; empty: learn one."""
 
     library: Library = Library.auto
     """What encodes: the tokenizer's own library, tiktoken or gigatoken; auto: the fastest that is installed. Ids are the same."""
@@ -161,6 +162,11 @@ class PrepareConfig(CurateConfig):
                 raise ValueError(f"{key}={getattr(self, key)} must be at least {least}")
         if not 0.0 <= self.heldout_fraction <= 0.5:
             raise ValueError(f"heldout_fraction={self.heldout_fraction} must be from 0 to 0.5")
+        if self.tokenizer_from and (asked := changed_settings(self.tokenizer)):
+            given = ", ".join(f"tokenizer.{key}={value}" for key, value in asked.items())
+            raise ValueError(
+                f"tokenizer_from={self.tokenizer_from} leaves nothing to learn for {given}: give one or the other"
+            )
 
 
 def located(config: CurateConfig) -> CurateConfig:

@@ -21,6 +21,7 @@ from data_prep.pipeline import Pipeline
 from data_prep.reading.embedded_text import embedded_sources
 from data_prep.reading.listing import list_slices
 from data_prep.reading.slices import Slice
+from data_prep.reading.source import SourceConfig
 from data_prep.scores.config import example_files
 from data_prep.staging import FORMAT, MANIFEST, Staging, check_disk, check_output, read_manifest, remove
 
@@ -42,6 +43,7 @@ def prepare(config: PrepareConfig, *, progress: bool = True) -> dict:
         print(f"{output} is already prepared from these settings and inputs: nothing to do", file=sys.stderr)
         return finished
     check_output(output, overwrite=config.overwrite)
+    check_place(output, config.sources)
     check_inputs(config)
     check_disk(output, num_bytes=_bytes_needed(config, slices))
     work = output.parent / f".{output.name}.work"
@@ -62,6 +64,17 @@ def prepare(config: PrepareConfig, *, progress: bool = True) -> dict:
     if not config.keep_work:
         remove(work)
     return manifest
+
+
+def check_place(output: Path, sources: dict[str, SourceConfig]) -> None:
+    """ValueError where the corpus would lie in a directory that is read: the next time it would be read as text."""
+    for name, source in sources.items():
+        folder = Path(source.path).expanduser().absolute()
+        if folder.is_dir() and output.resolve().is_relative_to(folder.resolve()):
+            raise ValueError(
+                f"output={output} lies in sources.{name}.path={source.path}, and would be read as text the next time: "
+                "choose a directory outside of it"
+            )
 
 
 def check_inputs(config: PrepareConfig) -> None:

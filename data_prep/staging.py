@@ -72,6 +72,8 @@ def check_output(output: Path, *, overwrite: bool) -> None:
     """ValueError unless the output may be written: it is free, empty, or an earlier result that may go."""
     if output.is_dir() and not any(output.iterdir()):
         return
+    if blocked := next((folder for folder in output.parents if folder.exists() and not folder.is_dir()), None):
+        raise ValueError(f"output={output} cannot lie in {blocked}, which is no directory: choose another")
     if not output.exists():
         return
     if not read_manifest(output):

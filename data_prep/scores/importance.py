@@ -25,7 +25,7 @@ class ImportanceConfig:
 
     def __post_init__(self) -> None:
         if not 2**10 <= self.buckets <= 2**24:
-            raise ValueError(f"scores.importance.buckets={self.buckets} must be from 1,024 to 16,777,216")
+            raise ValueError(f"scores.scorers.*.importance.buckets={self.buckets} must be from 1,024 to 16,777,216")
 
 
 class ImportanceScorer:
@@ -44,7 +44,7 @@ class ImportanceScorer:
         """Counts the target and takes the ratio; every bucket counts one more than was seen."""
         if not self.raw_counts.any():
             raise ValueError("scores: the sample holds no words: importance weights need some of the corpus")
-        key = "scores.importance.target"
+        key = "scores.scorers.*.importance.target"
         texts = ((text, "") for text in examples_of(Path(self.config.target), key=key))
         target = np.zeros(self.config.buckets, dtype=np.int64)
         for batch in batches_of(texts, characters=2**20):

@@ -34,10 +34,12 @@ class KeepConfig:
 
     def __post_init__(self) -> None:
         if not self.min_value <= self.max_value:
-            raise ValueError(f"scores.keep.min_value={self.min_value} must be at most max_value={self.max_value}")
+            raise ValueError(
+                f"scores.scorers.*.keep.min_value={self.min_value} must be at most max_value={self.max_value}"
+            )
         if not 0.0 <= self.min_quantile < self.max_quantile <= 1.0:
             raise ValueError(
-                f"scores.keep.min_quantile={self.min_quantile} must be from 0 and below "
+                f"scores.scorers.*.keep.min_quantile={self.min_quantile} must be from 0 and below "
                 f"max_quantile={self.max_quantile}, which must be at most 1"
             )
 

@@ -44,14 +44,14 @@ class LinearConfig:
 
     def __post_init__(self) -> None:
         if not 2**10 <= self.buckets <= 2**24:
-            raise ValueError(f"scores.linear.buckets={self.buckets} must be from 1,024 to 16,777,216")
+            raise ValueError(f"scores.scorers.*.linear.buckets={self.buckets} must be from 1,024 to 16,777,216")
         for key in ("epochs", "max_examples"):
             if getattr(self, key) < 1:
-                raise ValueError(f"scores.linear.{key}={getattr(self, key)} must be at least 1")
+                raise ValueError(f"scores.scorers.*.linear.{key}={getattr(self, key)} must be at least 1")
         if not self.learning_rate > 0.0:
-            raise ValueError(f"scores.linear.learning_rate={self.learning_rate} must be above 0")
+            raise ValueError(f"scores.scorers.*.linear.learning_rate={self.learning_rate} must be above 0")
         if not 0.0 <= self.l2 < 1.0:
-            raise ValueError(f"scores.linear.l2={self.l2} must be from 0 and below 1")
+            raise ValueError(f"scores.scorers.*.linear.l2={self.l2} must be from 0 and below 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class LinearScorer:
         self.weights = state["weights"]
 
     def _examples(self, name: str) -> list[str]:
-        key = f"scores.linear.{name}"
+        key = f"scores.scorers.*.linear.{name}"
         path = Path(getattr(self.config, name))
         return choose_examples(path, key=key, at_most=self.config.max_examples, characters=CHARACTERS)
 

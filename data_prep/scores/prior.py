@@ -36,12 +36,12 @@ class PriorConfig:
 
     def __post_init__(self) -> None:
         if not 2**10 <= self.buckets <= 2**24:
-            raise ValueError(f"scores.prior.buckets={self.buckets} must be from 1,024 to 16,777,216")
+            raise ValueError(f"scores.scorers.*.prior.buckets={self.buckets} must be from 1,024 to 16,777,216")
         if self.min_documents < 2:
-            raise ValueError(f"scores.prior.min_documents={self.min_documents} must be at least 2")
+            raise ValueError(f"scores.scorers.*.prior.min_documents={self.min_documents} must be at least 2")
         if self.center_documents < self.min_documents:
             raise ValueError(
-                f"scores.prior.center_documents={self.center_documents} must be at least "
+                f"scores.scorers.*.prior.center_documents={self.center_documents} must be at least "
                 f"min_documents={self.min_documents}"
             )
 

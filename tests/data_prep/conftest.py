@@ -48,7 +48,8 @@ def run(tmp_path: Path):
         paths = paths if isinstance(paths, dict) else {"books": paths}
         sources = {n: p if isinstance(p, SourceConfig) else SourceConfig(path=str(p)) for n, p in paths.items()}
         settings = {"output": str(tmp_path / "out"), "heldout_fraction": 0.2, "workers": 1}
-        settings |= {"tokenizer": TokenizerConfig(vocab_size=320), "sources": sources, "dedup": EXACT_ONLY} | changes
+        settings |= {} if "tokenizer_from" in changes else {"tokenizer": TokenizerConfig(vocab_size=320)}
+        settings |= {"sources": sources, "dedup": EXACT_ONLY} | changes
         return prepare(PrepareConfig(**settings), progress=False)
 
     return prepare_small

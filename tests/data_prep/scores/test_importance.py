@@ -83,11 +83,11 @@ def test_a_missing_sample_or_target_is_named(tmp_path: Path, target: str):
         fitted([], target)
     with pytest.raises(
         ValueError,
-        match=r"scores\.importance\.target=.*none\.jsonl must be a file that exists: check the path",
+        match=r"scores\.scorers\.\*\.importance\.target=.*none\.jsonl must be a file that exists: check the path",
     ):
         fitted(CLEAN, str(tmp_path / "none.jsonl"))
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(ValueError, match=r"target=.*empty\.txt must hold at least one text"):
         fitted(CLEAN, str(tmp_path / "empty.txt"))
-    with pytest.raises(ValueError, match=r"scores\.importance\.buckets=3 must be"):
+    with pytest.raises(ValueError, match=r"scores\.scorers\.\*\.importance\.buckets=3 must be"):
         ImportanceConfig(target=target, buckets=3)

@@ -142,7 +142,7 @@ def test_plain_text_is_one_example_a_line(tmp_path: Path):
         (
             "missing.jsonl",
             None,
-            r"scores\.linear\.positive=.*missing\.jsonl must be a file that exists: check the path",
+            r"scores\.scorers\.\*\.linear\.positive=.*missing\.jsonl must be a file that exists: check the path",
         ),
         ("a.csv", b"x", r"positive=.*a\.csv must be a \.jsonl or \.txt file"),
         ("a.jsonl", b"", r"positive=.*a\.jsonl must hold at least one text"),
@@ -164,11 +164,11 @@ def test_wrong_example_files_are_named(name: str, content: bytes | None, error: 
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
-        ({"buckets": 5}, r"scores\.linear\.buckets=5 must be from 1,024"),
-        ({"epochs": 0}, r"scores\.linear\.epochs=0 must be at least 1"),
-        ({"max_examples": 0}, r"scores\.linear\.max_examples=0 must be at least 1"),
-        ({"learning_rate": 0.0}, r"scores\.linear\.learning_rate=0\.0 must be above 0"),
-        ({"l2": -1.0}, r"scores\.linear\.l2=-1\.0 must be from 0"),
+        ({"buckets": 5}, r"scores\.scorers\.\*\.linear\.buckets=5 must be from 1,024"),
+        ({"epochs": 0}, r"scores\.scorers\.\*\.linear\.epochs=0 must be at least 1"),
+        ({"max_examples": 0}, r"scores\.scorers\.\*\.linear\.max_examples=0 must be at least 1"),
+        ({"learning_rate": 0.0}, r"scores\.scorers\.\*\.linear\.learning_rate=0\.0 must be above 0"),
+        ({"l2": -1.0}, r"scores\.scorers\.\*\.linear\.l2=-1\.0 must be from 0"),
     ],
 )
 def test_wrong_settings_are_named(settings: dict, error: str):

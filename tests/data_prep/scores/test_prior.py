@@ -143,9 +143,12 @@ def test_the_table_has_as_many_entries_as_configured():
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
-        ({"buckets": 10}, r"scores\.prior\.buckets=10 must be from 1,024"),
-        ({"min_documents": 1}, r"scores\.prior\.min_documents=1 must be at least 2"),
-        ({"center_documents": 10}, r"scores\.prior\.center_documents=10 must be at least min_documents=50"),
+        ({"buckets": 10}, r"scores\.scorers\.\*\.prior\.buckets=10 must be from 1,024"),
+        ({"min_documents": 1}, r"scores\.scorers\.\*\.prior\.min_documents=1 must be at least 2"),
+        (
+            {"center_documents": 10},
+            r"scores\.scorers\.\*\.prior\.center_documents=10 must be at least min_documents=50",
+        ),
     ],
 )
 def test_wrong_settings_are_named(settings: dict, error: str):

@@ -123,10 +123,13 @@ def test_no_documents_are_nothing_special():
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
-        ({"min_value": 2.0, "max_value": 1.0}, r"scores\.keep\.min_value=2\.0 must be at most max_value=1\.0"),
+        (
+            {"min_value": 2.0, "max_value": 1.0},
+            r"scores\.scorers\.\*\.keep\.min_value=2\.0 must be at most max_value=1\.0",
+        ),
         (
             {"min_quantile": 0.6, "max_quantile": 0.4},
-            r"scores\.keep\.min_quantile=0\.6 must be from 0 and below",
+            r"scores\.scorers\.\*\.keep\.min_quantile=0\.6 must be from 0 and below",
         ),
         ({"max_quantile": 1.5}, r"max_quantile=1\.5, which must be at most 1"),
         ({"min_value": float("nan")}, r"min_value=nan must be at most"),
