@@ -1,4 +1,5 @@
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 from types import UnionType
@@ -251,9 +252,83 @@ def test_a_text_may_still_be_quoted_or_name_another_key():
 
 
 def test_what_cannot_be_read_says_how_to_quote():
-    with pytest.raises(ValueError, match="quote texts in it that hold more than letters") as error:
+    with pytest.raises(ValueError, match="and quote texts that hold more") as error:
         compose_config("prepare", PrepareConfig, ["sources={a: {path: bü.txt}}"])
-    assert "sources={a: {path: bü.txt}}" in str(error.value)
+    assert str(error.value).startswith("sources={a: {path: bü.txt}}")  # as typed, without the plus that Hydra gets
+
+
+@pytest.mark.parametrize(
+    ("command", "override", "mend"),
+    [
+        ("prepare", "sources=books", "this is a mapping: write 'sources={NAME: {path: ...}}'"),
+        ("prepare", "sources=[books]", "this is a mapping: write 'sources={NAME: {path: ...}}'"),
+        ("prepare", "sources={a: books}", "this is a mapping: write 'sources={NAME: {path: ...}}'"),
+        ("prepare", "urls.blocked_domain_files=a.txt", "this is a list: write urls.blocked_domain_files=[a.txt]"),
+        ("evaluate", "tasks=quiz.jsonl", "this is a list: write tasks=[quiz.jsonl]"),
+        ("generate", "stop=END", "this is a list: write stop=[END]"),
+        ("arena", "checkpoints=runs/a", "this is a mapping: write 'checkpoints={NAME: ...}'"),
+        ("pretrain", "data.mixture.weights=[1]", "this is a mapping: write 'data.mixture.weights={NAME: ...}'"),
+    ],
+)
+def test_one_value_where_several_go_is_answered_with_how_they_are_written(command: str, override: str, mend: str):
+    assert refusal(command, override) == f"{override}: {mend}"
+
+
+def test_an_entry_can_be_made_key_by_key():
+    whole = composed("prepare", "sources={a: {path: 'b ü', text_field: body}, c: {path: d}}")
+    parts = ("sources.a.path=b ü", "sources.a.text_field=body", "sources.c={path: d}")
+    assert composed("prepare", *parts).sources == whole.sources
+    task = composed("evaluate", "definitions.a.path=q.jsonl", "definitions.a.until=[x,y]").definitions["a"]
+    assert (task.path, task.until) == ("q.jsonl", ["x", "y"])
+
+
+def sections(config: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """A configuration and everything in it that has keys, with what stands before these."""
+    yield prefix, config
+    for entry in fields(config):
+        if is_dataclass(value := getattr(config, entry.name)):
+            yield from sections(value, f"{prefix}{entry.name}.")
+
+
+SIGNED = {
+    *("sampling.seed", "evaluation.seed", "ranking.seed", "ranking.anchor_rating"),
+    *("arena.seed", "evaluate.seed", "grow.seed"),
+}
+"""Numbers that may be below 0."""
+
+
+@pytest.mark.parametrize("command", SCHEMAS)
+def test_a_number_out_of_its_bounds_is_refused_under_the_key_that_was_typed(command: str):
+    for prefix, section in sections(composed(command)):
+        for entry in (each for each in fields(section) if each.type in (int, float)):
+            key, accepted = (
+                f"{prefix}{entry.name}",
+                {f"{prefix}{entry.name}", f"{command}.{prefix}{entry.name}"} & SIGNED,
+            )
+            try:
+                replace(section, **{entry.name: entry.type(-1)})
+                assert accepted, f"{key}=-1 is accepted"
+            except ValueError as error:
+                assert str(error).startswith(f"{key}=-1"), str(error)
+
+
+@pytest.mark.parametrize(
+    ("command", "key"),
+    [
+        *(("pretrain", key) for key in ("engine.timeout_s", "balance.bias_rate", "model.rope_theta", "lora.alpha")),
+        *(("prepare", key) for key in ("rules.fineweb.max_line_breaks_per_word", "engine_options.slurm.poll_s")),
+        *(("grow", "margin"), ("plan", "hardware.memory_bytes"), ("arena", "ranking.anchor_rating")),
+    ],
+)
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_number_without_end_is_refused(command: str, key: str, value: str):
+    assert refusal(command, f"{key}={value}").startswith(f"{key}={value} must ")
+
+
+def test_a_bound_that_begins_without_end_may_stay_so():
+    keep = "scores.scorers={q: {kind: prior, keep: {min_value: NUMBER}}}"
+    assert composed("prepare", keep.replace("NUMBER", "0.5")).scores.scorers["q"].keep.max_value == float("inf")
+    assert refusal("prepare", keep.replace("NUMBER", "nan")).startswith("scores.scorers.*.keep.min_value=nan must ")
 
 
 def test_the_allow_list_of_hydra_is_refused(monkeypatch: pytest.MonkeyPatch):

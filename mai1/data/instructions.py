@@ -74,7 +74,7 @@ def read_records(path: Path, *, is_repaired: bool = False) -> Iterator[tuple[str
 
 def _decode(data: bytes, where: str) -> str:
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")  # editors of some systems begin a file with a byte order mark
     except UnicodeDecodeError as error:
         raise ValueError(f"{where} is not UTF-8 at byte {error.start}: convert the file") from None
 

@@ -72,7 +72,10 @@ class PeriodicConfig(TasksConfig):
     """Steps between evaluations of `tasks`; one is always made at the start and the end."""
 
     def __post_init__(self) -> None:
-        TasksConfig.__post_init__(self)
+        try:
+            TasksConfig.__post_init__(self)
+        except ValueError as error:  # keys of a command of their own are those of a section here
+            raise ValueError(f"evaluation.{error}") from None
         if self.every_steps < 1:
             raise ValueError(f"evaluation.every_steps={self.every_steps} must be at least 1: use tasks=[] for none")
 

@@ -67,7 +67,7 @@ class AttentionConfig:
         if self.num_heads % self.num_kv_heads:
             raise ValueError(
                 f"model.attention.num_kv_heads={self.num_kv_heads} must divide num_heads={self.num_heads}: "
-                f"use {', '.join(str(n) for n in range(1, self.num_heads + 1) if self.num_heads % n == 0)}"
+                f"use {', '.join(str(n) for n in range(1, min(self.num_heads, 1024) + 1) if self.num_heads % n == 0)}"
             )
         (self._check_latent if is_latent else self._check_grouped)()
         rotated = "rope_dim" if is_latent else "head_dim"

@@ -1,5 +1,6 @@
 """The settings of the optimizer, AdamW alone or Muon beside it."""
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -42,11 +43,11 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         for key in ("learning_rate", "eps"):
-            if not getattr(self, key) > 0:
-                raise ValueError(f"optim.{key}={getattr(self, key)} must be above 0")
+            if not 0 < getattr(self, key) < math.inf:
+                raise ValueError(f"optim.{key}={getattr(self, key)} must be above 0 and finite")
         for key in ("warmup_steps", "weight_decay", "clip_norm"):
-            if not getattr(self, key) >= 0:
-                raise ValueError(f"optim.{key}={getattr(self, key)} must not be negative")
+            if not 0 <= getattr(self, key) < math.inf:
+                raise ValueError(f"optim.{key}={getattr(self, key)} must not be negative or infinite")
         for key in ("beta1", "beta2", "momentum"):
             if not 0 <= getattr(self, key) < 1:
                 raise ValueError(f"optim.{key}={getattr(self, key)} must be at least 0 and below 1")

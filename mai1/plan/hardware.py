@@ -43,3 +43,8 @@ class Hardware:
         ):
             if self.name and getattr(self, name) <= 0:
                 raise ValueError(f"hardware.{name}={getattr(self, name)} must be above 0")
+        for name in ("host_bytes_per_s", "storage_bytes_per_s", "watts", "dollars_per_hour"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"hardware.{name}={getattr(self, name)} must not be negative: use 0 where it is not known"
+                )

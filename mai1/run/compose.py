@@ -1,8 +1,10 @@
 """Hydra's corner: YAML and overrides in, one plain checked dataclass out. Nothing below this knows OmegaConf."""
 
 import difflib
+import math
 import os
 import re
+from dataclasses import MISSING, is_dataclass
 from pathlib import Path
 from typing import TypeVar, get_args, get_origin
 
@@ -38,22 +40,39 @@ def compose_config(command: str, schema: type[Config], overrides: list[str]) -> 
         _refuse_resolvers(content)
         _refuse_unknown_keys(content, schema, command)
         # once more into the schema: a section that was deleted and added again has lost its types
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), composed))
+        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), composed))
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(_explain(error, command, schema, overrides)) from None
+    _refuse_endless_numbers(config)
+    return config
 
 
 def _as_written(override: str, schema: type) -> str:
     """An override as Hydra wants it: a plus before a mapping with names of one's own (`sources={books: ...}`), text in quotes.
 
-    Outside of quotes its grammar knows neither umlauts nor apostrophes; a path or a name is what was typed.
+    Outside of quotes its grammar knows neither umlauts nor apostrophes; a path or a name is what was typed. A key of an entry
+    (`sources.books.path=...`) makes the entry where there is none.
     """
     key, equals, value = override.partition("=")
     kind = _type_of(key.lstrip("+"), schema)
     is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
     if equals and kind is str and value not in ("", "null", "???") and not is_quoted:
-        override = f"{key}={_quoted(value)}"
-    return f"++{override}" if _is_of_mapping(key, schema) else override
+        value = _quoted(value)
+        override = f"{key}={value}"
+    if not _is_of_mapping(key, schema):
+        return override
+    mapping = _mapping_of(key.lstrip("+"), schema)
+    inner = key.lstrip("+")[len(mapping) + 1 :].split(".") if mapping else []
+    if equals and value and inner:
+        override = f"{mapping}={''.join(f'{{{name}: ' for name in inner)}{value}{'}' * len(inner)}"
+    return f"++{override}"
+
+
+def _mapping_of(key: str, schema: type) -> str:
+    """The mapping, with entries that are dataclasses, in whose entries a dotted key lies; empty where it lies in none."""
+    names = key.split(".")
+    above = (".".join(names[:end]) for end in range(1, len(names)))
+    return next((name for name in above if entry_type(_type_of(name, schema))), "")
 
 
 def _quoted(text: str) -> str:
@@ -107,6 +126,19 @@ def _refuse_resolvers(content: object) -> None:
         _refuse_resolvers(value)
 
 
+def _refuse_endless_numbers(config: object, prefix: str = "") -> None:
+    """ValueError for nan, which every comparison lets pass, and for infinity where it is not what the field begins with."""
+    for name, entry in config.__dataclass_fields__.items():
+        value, key = getattr(config, name), f"{prefix}{name}"
+        if isinstance(value, float) and not math.isfinite(value) and value != entry.default:
+            raise ValueError(f"{key}={value} must be a finite number")
+        if is_dataclass(value):
+            _refuse_endless_numbers(value, f"{key}.")
+        elif entry_type(entry.type):
+            for own, inner in value.items():
+                _refuse_endless_numbers(inner, f"{key}.{own}.")
+
+
 def _refuse_unknown_keys(content: dict, schema: type, command: str, prefix: str = "") -> None:
     """`+key=value` may add what no dataclass has, `_target_` among it."""
     for name, value in content.items():
@@ -128,12 +160,21 @@ def _explain(error: Exception, command: str, schema: type, overrides: list[str])
     for key in map(_key_of, overrides):
         if key not in known and key not in _groups() and not _is_of_mapping(key, schema):
             return f"{key} is no key of `mai1 {command}`: {_did_you_mean(key, known, command)}"
+        if (mapping := _mapping_of(key, schema)) and _type_of(key, schema) is None:
+            own = key_names(
+                entry_type(_type_of(mapping, schema)), f"{mapping}.{key[len(mapping) + 1 :].partition('.')[0]}."
+            )
+            return f"{key} is no key of `mai1 {command}`: {_did_you_mean(key, own, command)}"
     if isinstance(error, OverrideParseException):
         return (
-            f"{error.override}: this is no list, mapping or number that can be read: quote texts in it that hold more than "
-            "letters, digits and -_./, as in 'sources={a: {path: \"b ü.txt\"}}'"
+            f"{error.override.lstrip('+')}: this is no list, mapping or number that can be read: close every bracket, name "
+            "entries with letters, digits, - and _, and quote texts that hold more than these and ./, as in "
+            "'sources={a: {path: \"b ü.txt\"}}'"
         )
     text = str(getattr(error, "__cause__", None) or error)
+    for override in overrides:
+        if shape := _shape_that_was_meant(override, schema, text):
+            return f"{override}: {shape}"
     first_line = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
     full_key = getattr(getattr(error, "__cause__", None), "full_key", None) or getattr(error, "full_key", None)
     given = getattr(error, "override", None) or next(
@@ -141,6 +182,25 @@ def _explain(error: Exception, command: str, schema: type, overrides: list[str])
     )
     available = " ".join(line.strip() for line in text.splitlines()[1:] if line.startswith("\t") and "=" not in line)
     return f"{given or 'configuration'}: {first_line} {available} (`mai1 {command} --help` lists keys and values)"
+
+
+def _shape_that_was_meant(override: str, schema: type, said: str) -> str:
+    """How a value is written that must be a list or a mapping and is neither; empty for any other mistake."""
+    key, _, value = override.lstrip("+").partition("=")
+    kind = _type_of(key, schema)
+    if get_origin(kind) is list and value and value[0] != "[":
+        return f"this is a list: write {key}=[{value}]"
+    is_flat = "is not a subclass of" in said and entry_type(kind) is not None
+    if get_origin(kind) is dict and value and (value[0] != "{" or is_flat):
+        return f"this is a mapping: write '{key}={{NAME: {_example_of(entry_type(kind))}}}'"
+    return ""
+
+
+def _example_of(entries: type | None) -> str:
+    """`{path: ...}`: an entry of a mapping with what it must have."""
+    fields = () if entries is None else entries.__dataclass_fields__.values()
+    needed = [each.name for each in fields if each.default is MISSING and each.default_factory is MISSING]
+    return f"{{{', '.join(f'{name}: ...' for name in needed)}}}" if needed else "..."
 
 
 def _groups() -> list[str]:

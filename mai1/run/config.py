@@ -45,6 +45,8 @@ class RunConfig:
         is_plain = Path(self.name).name == self.name and not self.name.startswith(".") and self.name.isprintable()
         if not self.name or not is_plain:
             raise ValueError(f"run.name={self.name!r} must be a plain folder name: use letters, digits, - and _")
+        if self.seed < 0:
+            raise ValueError(f"run.seed={self.seed} must not be negative")
 
     @property
     def path(self) -> Path:
@@ -67,6 +69,8 @@ class PretrainData:
     """How much of each source, when, and how often; by default all are shuffled together."""
 
     def __post_init__(self) -> None:
+        if not self.path:
+            raise ValueError("data.path='' must name a directory that `mai1 prepare` wrote")
         _check_sequence_length(self.sequence_length)
 
 

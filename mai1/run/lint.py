@@ -25,6 +25,7 @@ from mai1.generate.terminal import harmless
 from mai1.persona.claims import Claim, Severity, find_persona_claims
 from mai1.persona.rates import wilson
 from mai1.report.page import write_page
+from mai1.run.output import check_output
 
 OPTIONS = {"least": "hedged", "output": "", "show": "5"}
 
@@ -47,10 +48,14 @@ def main(arguments: list[str]) -> None:
         return
     options = OPTIONS | dict(a.split("=", 1) for a in arguments if a.split("=", 1)[0] in OPTIONS and "=" in a)
     files = [Path(a) for a in arguments if not ("=" in a and a.split("=", 1)[0] in OPTIONS)]
+    if not files:
+        raise ValueError("no file is named: mai1 lint data.jsonl")
     if options["least"] not in [each.value for each in Severity]:
         raise ValueError(f"least={options['least']} must be one of polite, hedged, plain: use one of them")
     if not options["show"].isdecimal():
         raise ValueError(f"show={options['show']} must be a number: use 0 for none")
+    if options["output"]:
+        check_output(Path(options["output"]), key="output", inputs=files)
     findings = lint_files(files, least=Severity(options["least"]))
     for line in table(findings, num_shown=int(options["show"])):
         print(line)

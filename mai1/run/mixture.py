@@ -77,6 +77,8 @@ def sweep(overrides: list[str], options: dict[str, str]) -> None:
     from mai1.run.config import PretrainConfig
     from mai1.run.mixture_runs import as_override, draw_for, open_training_shards
 
+    if options["start"] not in ("true", "false"):
+        raise ValueError(f"start={options['start']} must be true or false")
     config = compose_config("pretrain", PretrainConfig, overrides)
     if not config.data.mixture.is_plain:
         raise ValueError("mixture sweep draws data.mixture itself: leave its keys out")
@@ -99,7 +101,7 @@ def fit(arguments: list[str], options: dict[str, str]) -> None:
     from mai1.run.mixture_fit import fit_mixture, lines_of, write_experiment
 
     if not arguments or any("=" in argument for argument in arguments):
-        raise ValueError(f"mixture fit {' '.join(arguments)}: give the directories of runs, e.g. runs/sweep-*")
+        raise ValueError(f"{' '.join(['mixture fit', *arguments])}: give the directories of runs, e.g. runs/sweep-*")
     limits = _limits(options)
     fitted = fit_mixture([Path(argument) for argument in arguments], target=options["target"], **limits)
     print("\n".join(lines_of(fitted)))

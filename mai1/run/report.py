@@ -14,9 +14,11 @@ from mai1.report.records import read_lines, read_object
 
 def main(arguments: list[str]) -> None:
     """Build the page, print a summary and where the page is."""
-    if "--help" in arguments or len(arguments) != 1:
+    if "--help" in arguments or not arguments:
         print("usage: mai1 report runs/NAME\n       mai1 report data/NAME")
         return
+    if len(arguments) > 1:
+        raise ValueError(f"report {' '.join(arguments)}: give one directory, runs/NAME or data/NAME")
     directory = Path(arguments[0])
     if not (directory / "config.yaml").is_file():
         if not (directory / "manifest.json").is_file():
@@ -24,6 +26,8 @@ def main(arguments: list[str]) -> None:
                 f"{directory} holds neither a run (no config.yaml there) nor a corpus (no manifest.json): use runs/NAME or "
                 "data/NAME"
             )
+        if (directory / "config.json").is_file():
+            raise ValueError(f"{directory} is a checkpoint, which stays as it was saved: name its run, runs/NAME")
         write_corpus_pages(directory)
         return
     for line in summary(directory):

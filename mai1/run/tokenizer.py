@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from mai1.run.compose import compose_config
 from mai1.run.help import print_help
+from mai1.run.output import check_new_directory
 from mai1.run.text_files import read_samples
 from mai1.tokenizer.byte_bpe import ByteBpeModel, show_bytes
 from mai1.tokenizer.compare import Comparison, lines_of
@@ -52,7 +53,7 @@ class TrainTokenizerConfig:
     """Files and directories to learn from, input=[a.txt,books]; .jsonl and .jsonl.gz hold a text a line, others are one."""
 
     output: str = ""
-    """The directory to write; it must not hold a tokenizer yet."""
+    """The directory to write; it must not exist, or be empty."""
 
     text_field: str = "text"
     """Where a line of JSON has its text."""
@@ -102,7 +103,10 @@ def train(arguments: list[str]) -> None:
     output = Path(config.output)
     if holds_tokenizer(output):
         raise ValueError(f"output={output} holds a tokenizer already: choose another directory")
+    check_new_directory(output, key="output")
     total = sum(len(text.encode()) for text in _texts(config))
+    if not total:
+        raise ValueError(f"input={','.join(config.input)} must hold text: name other files")
     limit = min(total, config.tokenizer.sample_bytes or total)
     with tqdm(desc="read", total=limit, unit="B", unit_scale=True, disable=not sys.stderr.isatty()) as bar:
         sample = even_sample(_texts(config), share=limit / max(total, 1))
@@ -135,6 +139,7 @@ def export(tokenizers: dict[str, Tokenizer], options: dict[str, str]) -> None:
     output = Path(options["output"])
     if not options["output"]:
         raise ValueError("tokenizer export: output= is missing: give it the directory to write")
+    check_new_directory(output, key="output")
     if options["format"] == "huggingface":
         write_huggingface_files(tokenizer, output)
     elif options["format"] == "tiktoken":
@@ -165,7 +170,9 @@ def decode(tokenizers: dict[str, Tokenizer], options: dict[str, str]) -> None:
     try:
         ids = [int(part) for part in options["ids"].strip("[]").replace(",", " ").split()]
     except ValueError:
-        raise ValueError(f"ids={options['ids']} must be numbers with commas between them: ids=312,77,9") from None
+        ids = []
+    if not ids:
+        raise ValueError(f"ids={options['ids']} must be numbers with commas between them: ids=312,77,9")
     print(tokenizer.decode(ids))
 
 

@@ -134,3 +134,11 @@ def test_an_answer_that_was_judged_undesirable_is_not_imitated(tmp_path: Path, l
 def test_a_number_beside_a_conversation_may_be_the_class_of_something_else(tmp_path: Path):
     path = write(tmp_path, "classes.jsonl", json.dumps({"messages": [ASK, ANSWER], "label": 0}))
     assert read_conversations(path) == [[ASK, ANSWER]]
+
+
+@pytest.mark.parametrize("name", ["talks.jsonl", "talks.json"])
+def test_a_byte_order_mark_and_line_ends_of_another_system_are_no_part_of_a_record(tmp_path, name):
+    lines = [b'{"prompt": "a", "completion": "b"}', b'{"prompt": "c", "completion": "d"}']
+    content = b"\r\n".join([*lines, b"", b""]) if name.endswith("l") else b"[" + b",\r\n".join(lines) + b"]"
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + content)
+    assert [talk[1]["content"] for talk in read_conversations(tmp_path / name)] == ["b", "d"]

@@ -62,7 +62,11 @@ def test_mistakes_are_one_line(mai1, tmp_path: Path):
         ([data, "least=rude"], "least=rude must be one of polite, hedged, plain"),
         ([data, "show=x"], "show=x must be a number"),
         ([write(tmp_path / "bad.jsonl", [{"text": "x"}])], "holds no conversation"),
+        ([data, f"output={data}"], "data.jsonl is a file that is read, and would be lost: choose another"),
+        ([data, f"output={tmp_path}/none/found.jsonl"], "found.jsonl cannot be written (No such file or directory)"),
+        ([f"output={tmp_path}/found.jsonl"], "no file is named: mai1 lint data.jsonl"),
     ):
         refused = mai1("lint", *arguments)
         assert refused.code == 2 and said in refused.err
+    assert len(data.read_text().splitlines()) == len(RECORDS)
     assert "usage: mai1 lint FILE" in mai1("lint", "--help").out

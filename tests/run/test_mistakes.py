@@ -43,6 +43,11 @@ def _assert_mistake(outcome, *words: str) -> None:
         ("run.name=../up", ["run.name", "../up", "folder name"]),
         ("model.vocab_size=64", ["model.vocab_size=64", "smaller than the tokenizer's"]),
         ("optim.learning_rate=-1", ["optim.learning_rate=-1", "above 0"]),
+        ("optim.learning_rate=inf", ["optim.learning_rate=inf", "finite"]),
+        ("data.path=", ["data.path=''", "mai1 prepare"]),
+        ("run.seed=-1", ["run.seed=-1", "must not be negative"]),
+        ("evaluation.limit=-1", ["evaluation.limit=-1", "use 0 for all"]),
+        ("model.moe.scaling_factor=0", ["model.moe.scaling_factor=0", "above 0"]),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_mend(mai1, corpus, tmp_path, override, words):
@@ -157,6 +162,23 @@ def test_wrong_instruction_files_are_refused_with_the_place(mai1, a_run, tmp_pat
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("command", "override", "words"),
+    [
+        ("sft", "data.train=", ["data.train='' is no file", "name a .jsonl"]),
+        ("sft", "data.train={folder}", ["data.train={folder} is no file"]),
+        ("sft", "data.heldout=nowhere.jsonl", ["data.heldout=nowhere.jsonl is no file", "leave it empty"]),
+        ("align", "data.train=nowhere.jsonl", ["data.train=nowhere.jsonl is no file"]),
+    ],
+)
+def test_a_tuning_file_that_is_not_there_is_named_with_its_key(mai1, a_run, tmp_path, command, override, words):
+    (tmp_path / "talk.jsonl").write_text('{"prompt": "x", "completion": "y"}\n')
+    given = [f"checkpoint.init_from={a_run}", f"data.train={tmp_path / 'talk.jsonl'}", "data.heldout=''"]
+    outcome = mai1(command, *given, f"run.directory={tmp_path / 'runs'}", override.format(folder=tmp_path))
+    _assert_mistake(outcome, *(word.format(folder=tmp_path) for word in words))
+    assert not (tmp_path / "runs").exists()
+
+
 def test_tuning_without_a_model_is_refused(mai1, tmp_path):
     _assert_mistake(mai1("sft", f"run.directory={tmp_path}"), "checkpoint.init_from")
 
@@ -172,6 +194,37 @@ def test_tuning_without_a_model_is_refused(mai1, tmp_path):
 )
 def test_wrong_generation_settings_are_refused(mai1, a_run, arguments, words):
     _assert_mistake(mai1("generate", f"checkpoint={a_run}", *arguments), *words)
+
+
+@pytest.mark.parametrize(
+    ("command", "given"),
+    [
+        ("generate", ["prompts={file}"]),
+        ("generate", ["messages={file}"]),
+        ("inspect", ["text_file={file}", "data="]),
+        ("evaluate", ["tasks=[{file}]", "data="]),
+        ("evaluate", ["questions={file}", "data="]),
+    ],
+)
+def test_a_file_that_is_read_is_not_overwritten_with_the_result(mai1, a_run, tmp_path, command, given):
+    file = tmp_path / "mine.jsonl"
+    file.write_text('{"prompt": "x", "completion": "y"}\n')
+    outcome = mai1(command, f"checkpoint={a_run}", *(each.format(file=file) for each in given), f"output={file}")
+    _assert_mistake(outcome, f"output={file} is a file that is read")
+    assert file.read_text() == '{"prompt": "x", "completion": "y"}\n'
+
+
+def test_a_checkpoint_gets_no_page_of_a_corpus(mai1, a_run):
+    checkpoint = (a_run / "checkpoints" / "latest").resolve()
+    before = sorted(checkpoint.iterdir())
+    _assert_mistake(mai1("report", checkpoint), "is a checkpoint", "name its run")
+    _assert_mistake(mai1("report", a_run, a_run), "give one directory")
+    assert sorted(checkpoint.iterdir()) == before
+
+
+def test_a_number_of_rows_below_none_is_refused(mai1, a_run):
+    _assert_mistake(mai1("evaluate", f"checkpoint={a_run}", "rows=-1"), "rows=-1 must be at least 0")
+    _assert_mistake(mai1("evaluate", f"checkpoint={a_run}", "data=nowhere"), "data=nowhere holds no prepared data")
 
 
 def test_a_full_disk_is_reported_before_anything_is_written(corpus, tmp_path):

@@ -203,8 +203,11 @@ def test_runs_that_cannot_be_compared_are_refused_by_name(mai1, data, tmp_path):
         (["fit", "x", "targit=all"], "give the directories of runs"),
         (["sweep", "count=1"], "count=1 must be at least 2"),
         (["sweep", "count=many"], "count=many must be a number"),
+        (["sweep", "count=2", "start=yes"], "start=yes must be true or false"),
+        (["fit"], "mai1: mixture fit: give the directories"),
         (["sweep", "data.mixture.max_epochs=2"], "mixture sweep draws data.mixture itself"),
         (["plan", "data.path=/nowhere"], "data.path=/nowhere holds no prepared data"),
+        (["plan", "data.path="], "data.path='' must name a directory"),
     ],
 )
 def test_mistakes_are_one_line(mai1, arguments, words):

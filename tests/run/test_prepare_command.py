@@ -54,9 +54,10 @@ def test_a_task_that_fails_is_one_line_with_its_log(tmp_path: Path, monkeypatch,
 
 
 def test_names_of_files_cannot_move_the_cursor(tmp_path: Path, capsys):
-    path = tmp_path / "a\x1b[2Jb.jsonl"
+    path = tmp_path / "texts" / "a\x1b[2Jb.jsonl"
+    path.parent.mkdir()
     path.write_text("{broken\n" * 9)
-    assert code_of(f"sources={{a: {{path: '{tmp_path}'}}}}", f"output={tmp_path / 'out'}", "workers=1") == 2
+    assert code_of(f"sources={{a: {{path: '{path.parent}'}}}}", f"output={tmp_path / 'out'}", "workers=1") == 2
     shown = capsys.readouterr().err
     assert "input.not_json" in shown and "\x1b" not in shown
 

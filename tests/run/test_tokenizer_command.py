@@ -97,6 +97,11 @@ def test_export_writes_files_for_other_programs(tokenizers, tmp_path: Path, mai1
         (["train"], "input must be given: mai1 tokenizer train input="),
         (["train", "input=nowhere", "output=x"], "input=nowhere must be a file or directory that exists"),
         (["train", "input=.", "output={bpe}"], "holds a tokenizer already: choose another directory"),
+        (["train", "input=.", "output=README.md"], "output=README.md is no directory: choose another directory"),
+        (["train", "input=.", "output=docs"], "output=docs holds other things already: choose another directory"),
+        (["train", "input={nothing}", "output=x"], "nothing must hold text: name other files"),
+        (["export", "{bpe}", "output={char}"], "holds other things already: choose another directory"),
+        (["decode", "{bpe}"], "ids= must be numbers with commas between them"),
         (["train", "input=.", "output=x", "tokenizer.vocab_size=9"], "tokenizer.vocab_size=9 must be from 258"),
         (["train", "output=x", "tokenzer.kind=char"], "did you mean"),
         (["compare", "{bpe}"], "input= is missing"),
@@ -112,8 +117,10 @@ def test_export_writes_files_for_other_programs(tokenizers, tmp_path: Path, mai1
         (["encode", "nowhere", "text=x"], "nowhere/tokenizer.model must be a tokenizer file"),
     ],
 )
-def test_mistakes_are_told_in_one_line(tokenizers, mai1, arguments, message: str):
-    filled = [a.format(bpe=tokenizers / "bpe", char=tokenizers / "char") for a in arguments]
+def test_mistakes_are_told_in_one_line(tokenizers, mai1, arguments, message: str, tmp_path: Path):
+    (tmp_path / "nothing").mkdir()
+    places = {"bpe": tokenizers / "bpe", "char": tokenizers / "char", "nothing": tmp_path / "nothing"}
+    filled = [a.format(**places) for a in arguments]
     ended = mai1("tokenizer", *filled)
     assert ended.code == 2 and message in ended.err and ended.err.count("\n") == 1, ended.err
 

@@ -45,6 +45,8 @@ class MoEConfig:
                 raise ValueError(f"model.moe.{key}={getattr(self, key)} must be at least 1")
         if self.num_shared_experts < 0:
             raise ValueError(f"model.moe.num_shared_experts={self.num_shared_experts} must not be negative: use 0")
+        if not self.scaling_factor > 0:
+            raise ValueError(f"model.moe.scaling_factor={self.scaling_factor} must be above 0: use 1 for none")
         if self.num_experts % self.num_groups or (self.num_groups > 1 and self.num_experts < 2 * self.num_groups):
             raise ValueError(
                 f"model.moe.num_groups={self.num_groups} must split num_experts={self.num_experts} "
