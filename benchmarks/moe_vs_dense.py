@@ -1,7 +1,7 @@
 """Small MoE models against dense ones: held-out loss after the same time of training on one device.
 
 usage: python benchmarks/moe_vs_dense.py --out runs/moe_vs_dense (--data DIR | --text FILE [--vocabulary 2048])
-           [--shapes 2x128/16/4/64 ...] [--minutes 1] [--seeds 1]
+           [--shapes 2x128/16/4/64 ...] [--minutes 1] [--seeds 1] [--kernels torch]
        python benchmarks/moe_vs_dense.py --out runs/moe_vs_dense --table
 
 A shape is layers x width/experts/top-k/expert width. Each MoE has two dense opponents of the same width and depth: its
@@ -38,9 +38,11 @@ from mai1.evaluate.heldout import heldout_losses, mean_loss
 from mai1.loss import LossConfig, as_totals, compute_losses, count_totals, counted_tokens
 from mai1.model.attention import AttentionConfig
 from mai1.model.cross_entropy import chunked_cross_entropy
+from mai1.model.expert_kernels import use_kernels
 from mai1.model.ffn import SwiGLU
 from mai1.model.init import initialize
 from mai1.model.moe.balance import BalanceConfig, update_selection_bias
+from mai1.model.moe.compiled_experts import ExpertKernels
 from mai1.model.moe.layer import MoEConfig
 from mai1.model.transformer import ModelConfig, ModelOutput, MoETransformer
 from mai1.optim.config import Method, OptimConfig
@@ -92,6 +94,8 @@ class Settings:
     sequence_length: int
     learning_rate: float
     threads: int
+    kernels: str = ExpertKernels.torch.value
+    """What computes experts: `engine.expert_kernels`."""
 
 
 def main() -> None:
@@ -115,6 +119,9 @@ def parse_arguments() -> argparse.Namespace:
         "--seeds", type=int, default=1, help="runs of each model: other weights, other order of the data"
     )
     parser.add_argument("--learning-rate", type=float, default=4e-3, help="peak of the cosine")
+    parser.add_argument(
+        "--kernels", choices=[kernels.value for kernels in ExpertKernels], default="torch", help="what computes experts"
+    )
     return parse_sweep(parser, vocabulary=2048, sequence_length=256, threads=2)
 
 
@@ -238,6 +245,7 @@ class Training:
         self.data = _open(settings, seed=seed)
         model = build_model(shape, vocab_size=self.data.tokenizer.vocabulary.size, context=settings.sequence_length)
         initialize(model, seed=seed)
+        use_kernels(model, ExpertKernels(settings.kernels), key="--kernels")
         batch = BatchConfig(sequences_per_step=settings.rows, sequences_per_microbatch=settings.rows)
         end_of_text_id = self.data.tokenizer.end_of_text_id
         self.loader = Loader(self.data.rows, batch, end_of_text_id=end_of_text_id)
