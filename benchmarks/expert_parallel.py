@@ -1,6 +1,6 @@
 """What expert parallelism costs: one MoE layer on several local ranks, against the same layer without, and the bare exchange.
 
-usage: python benchmarks/expert_parallel.py [--ranks 2] [--rounds 15] [--tokens 2048]
+usage: python benchmarks/expert_parallel.py [--ranks 2] [--rounds 15] [--tokens 2048] [--kernels torch]
 
 Every rank has one thread, its own tokens and the same weights. `local`: every rank holds all experts. `spread`: each holds
 its share, rows travel by all-to-all. `bare exchange`: nothing but the four all-to-alls of a forward and backward, with the
@@ -22,6 +22,7 @@ import torch
 import torch.distributed as dist
 
 from mai1.dist import keep_freed_memory, start_world, stop_world
+from mai1.model.moe.compiled_experts import ExpertKernels, compile_experts
 from mai1.model.moe.dispatch import plan_trips
 from mai1.model.moe.grouping import group_by_expert
 from mai1.model.moe.layer import MoEConfig, MoELayer
@@ -35,6 +36,9 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, default=2, help="processes, one thread each")
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds of each contender")
     parser.add_argument("--tokens", type=int, default=2048, help="tokens of each rank")
+    parser.add_argument(
+        "--kernels", choices=[kernels.value for kernels in ExpertKernels], default="torch", help="what computes experts"
+    )
     given = parser.parse_args()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -57,6 +61,9 @@ def run_rank(rank: int, port: int, given: argparse.Namespace) -> None:
     world = start_world()
     keep_freed_memory()
     local, spread = _layers(rank, given.ranks)
+    if ExpertKernels(given.kernels) is ExpertKernels.compiled:
+        library = compile_experts(d_model=WIDTH, expert_width=EXPERT_WIDTH, key="--kernels")
+        local.experts.library = spread.experts.library = library
     x = torch.randn(1, given.tokens, WIDTH, generator=torch.Generator().manual_seed(rank))
     torch.testing.assert_close(spread(x)[0], local(x)[0], atol=1e-4, rtol=1e-4)
     contenders = {

@@ -361,7 +361,7 @@ def print_table(out: Path) -> None:
             moes, twins, wides = ([run[seed] for seed in sorted(seeds)] for run in trio)
             print_row(shape, opponent, moes, twins, wides)
     for kind, is_moe in (("MoE", True), ("dense", False)):
-        means = {name: _mean(list(r.values())) for name, r in runs.items() if ("experts" in name) is is_moe}
+        means = {name: _mean(list(r.values())) for name, r in runs.items() if r and ("experts" in name) is is_moe}
         best = min(means, key=means.get, default=None)
         if best:
             print(f"\nbest {kind}: {best}, {means[best]:.4f}", end="")
