@@ -7,23 +7,19 @@
    while the rows that are multiplied stay in the nearest caches; and nothing is called between two products.
 
    Legend: B rows, D width, X and Y widths before and after a matrix, C head channels, E experts, K choices, F inner width. */
+#include "vectors.h"
+
 #include <math.h>
 #include <omp.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define ROWS 4               /* of x at once: 4 x 4 sums are kept in registers */
 #define COLUMNS 4            /* of y at once: as many rows of the matrix */
 #define AHEAD 2              /* tiles: how early the matrix is asked for */
 #define THREAD_BYTES (1<<18) /* what a thread must have to read before it is worth waking */
-#define INLINE static inline __attribute__((always_inline))
 
-typedef int64_t size;
-typedef float sixteen __attribute__((vector_size(64)));
 typedef float eight __attribute__((vector_size(32)));
 typedef float four __attribute__((vector_size(16)));
-typedef int32_t places __attribute__((vector_size(64)));
 typedef uint32_t bits __attribute__((vector_size(64)));
 typedef uint16_t halves __attribute__((vector_size(32)));
 
@@ -45,12 +41,6 @@ typedef struct {
 
 /* ---- vectors ---- */
 
-INLINE sixteen load(const float *from) {
-    sixteen values;
-    memcpy(&values, from, sizeof values);
-    return values;
-}
-
 /* Sixteen of a matrix, from an element on: bf16 is the upper half of fp32. */
 INLINE sixteen load_weights(const void *matrix, size element, const int is_bf16) {
     if (!is_bf16) return load((const float *)matrix + element);
@@ -58,8 +48,6 @@ INLINE sixteen load_weights(const void *matrix, size element, const int is_bf16)
     memcpy(&upper, (const uint16_t *)matrix + element, sizeof upper);
     return (sixteen)(__builtin_convertvector(upper, bits) << 16);
 }
-
-INLINE void store(float *to, sixteen values) { memcpy(to, &values, sizeof values); }
 
 /* The sums of the lanes of a, b, c and d. */
 INLINE four sums(sixteen a, sixteen b, sixteen c, sixteen d) {
@@ -80,29 +68,6 @@ static float dot(const float *a, const float *b, size width) {
     sixteen sum = {0};
     for (size i = 0; i < width; i += 16) sum += load(a + i) * load(b + i);
     return sums(sum, sum, sum, sum)[0];
-}
-
-/* What fits in an exponent. */
-INLINE sixteen bounded(sixteen x) {
-    places too_small = x < -87.0f, too_large = x > 87.0f, fits = ~(too_small | too_large);
-    places low = (places)((sixteen){0} - 87.0f), high = (places)((sixteen){0} + 87.0f);
-    return (sixteen)((too_small & low) | (too_large & high) | (fits & (places)x));
-}
-
-/* e^x to 2 units in the last place: a power of 2 times a polynomial in what is left (Cephes' expf). */
-INLINE sixteen exponential(sixteen x) {
-    const float rounding = 12582912.0f; /* 1.5 * 2^23: what is added to it loses its fraction */
-    x = bounded(x);
-    sixteen shifted = x * 1.44269504f + rounding, whole = shifted - rounding;
-    places power = ((places)shifted - (places)((sixteen){0} + rounding) + 127) << 23;
-    sixteen rest = x - whole * 0.693359375f + whole * 2.12194440e-4f;
-    sixteen y = rest * 1.9875691500e-4f + 1.3981999507e-3f;
-    y = y * rest + 8.3334519073e-3f;
-    y = y * rest + 4.1665795894e-2f;
-    y = y * rest + 1.6666665459e-1f;
-    y = y * rest + 5.0000001201e-1f;
-    y = y * rest * rest + rest + 1.0f;
-    return y * (sixteen)power;
 }
 
 /* ---- products ---- */

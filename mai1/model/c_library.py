@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fPIC", "-fopenmp")
+FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fPIC", "-fopenmp", f"-I{Path(__file__).parent}")  # vectors.h is here
 
 
 def compile_library(source: Path, *, key: str) -> ctypes.CDLL:

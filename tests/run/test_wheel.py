@@ -20,7 +20,7 @@ def test_an_installed_wheel_has_every_command_config_and_kernel(tmp_path):
     assert sorted(p.relative_to(ROOT / "configs") for p in (ROOT / "configs").rglob("*.yaml")) == sorted(
         p.relative_to(tmp_path / "site/mai1/configs") for p in (tmp_path / "site/mai1/configs").rglob("*.yaml")
     )
-    for kernel in ("mai1/generate/step.c", "mai1/model/moe/experts.c"):
+    for kernel in ("mai1/generate/step.c", "mai1/model/moe/experts.c", "mai1/model/vectors.h"):
         assert (tmp_path / "site" / kernel).read_bytes() == (ROOT / kernel).read_bytes()
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
     for command in ("prepare", "pretrain", "sft", "generate", "evaluate"):

@@ -10,9 +10,9 @@
    what, and how many there are, changes no result.
 
    Legend: N tokens, D width, F expert width, E experts, R routed rows. */
+#include "vectors.h"
+
 #include <omp.h>
-#include <stdint.h>
-#include <string.h>
 #ifdef __AVX512F__
 #include <immintrin.h>
 #endif
@@ -24,11 +24,6 @@
 #define CHUNK 512           /* rows at most */
 #define SLICE 256           /* rows of a weight's gradient at most */
 #define OWN_CACHE (1 << 18) /* floats that a core's own cache has room for beside panels */
-#define INLINE static inline __attribute__((always_inline))
-
-typedef int64_t size;
-typedef float sixteen __attribute__((vector_size(64)));
-typedef int32_t places __attribute__((vector_size(64)));
 
 typedef struct { /* rows of a matrix; through an index where there is one */
     const float *base;
@@ -56,14 +51,6 @@ typedef struct { /* tensors of a layer; those from grad_ND on only for backward 
 
 /* ---- vectors ---- */
 
-INLINE sixteen load(const float *from) {
-    sixteen values;
-    memcpy(&values, from, sizeof values);
-    return values;
-}
-
-INLINE void store(float *to, sixteen values) { memcpy(to, &values, sizeof values); }
-
 /* To memory past the caches, at an address that is a multiple of 64 bytes. */
 INLINE void stream(float *to, sixteen values) {
 #ifdef __AVX512F__
@@ -79,30 +66,6 @@ INLINE void finish_streams(void) {
     _mm_sfence();
 #endif
 }
-
-/* What fits in an exponent. */
-INLINE sixteen bounded(sixteen x) {
-    places too_small = x < -87.0f, too_large = x > 87.0f, fits = ~(too_small | too_large);
-    places low = (places)((sixteen){0} - 87.0f), high = (places)((sixteen){0} + 87.0f);
-    return (sixteen)((too_small & low) | (too_large & high) | (fits & (places)x));
-}
-
-/* e^x to 2 units in the last place: a power of 2 times a polynomial in what is left (Cephes' expf). */
-INLINE sixteen exponential(sixteen x) {
-    const float rounding = 12582912.0f; /* 1.5 * 2^23: what is added to it loses its fraction */
-    x = bounded(x);
-    sixteen shifted = x * 1.44269504f + rounding, whole = shifted - rounding;
-    places power = ((places)shifted - (places)((sixteen){0} + rounding) + 127) << 23;
-    sixteen rest = x - whole * 0.693359375f + whole * 2.12194440e-4f;
-    sixteen y = rest * 1.9875691500e-4f + 1.3981999507e-3f;
-    y = y * rest + 8.3334519073e-3f;
-    y = y * rest + 4.1665795894e-2f;
-    y = y * rest + 1.6666665459e-1f;
-    y = y * rest + 5.0000001201e-1f;
-    return (y * rest * rest + rest + 1.0f) * (sixteen)power;
-}
-
-INLINE sixteen sigmoid(sixteen x) { return 1.0f / (1.0f + exponential(-x)); }
 
 static float sum_of(sixteen values) {
     float lanes[16], sum = 0;
