@@ -73,12 +73,13 @@ def can_exchange(folder: Path) -> bool:
     return exchange(folder / "one", folder / "other")
 
 
-def test_a_kill_at_any_step_leaves_the_old_or_the_new_release_whole_at_its_place(tmp_path, monkeypatch):
-    if not can_exchange(tmp_path / "probe"):
-        pytest.skip("this file system exchanges no names")
-    seen, number, is_done = [], 0, False
+def replacements_killed_everywhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Path, Path, list[str]]]:
+    """Of a release that is replaced, killed before each step in turn, and at last not: place, stage, and what was done."""
+    number, is_done = 0, False
     while not is_done:
-        place = tmp_path / str(number) / "release"
+        place = folder / str(number) / "release"
         publish(place, b"old")
         stage, manifest = stage_of_files(place, b"new")
         with killed_at(number, monkeypatch) as made:
@@ -87,28 +88,27 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_release_whole_at_its_place
                 is_done = True
             except KilledError:
                 pass
+        yield place, stage, made
+        number += 1
+
+
+def test_a_kill_at_any_step_leaves_the_old_or_the_new_release_whole_at_its_place(tmp_path, monkeypatch):
+    if not can_exchange(tmp_path / "probe"):
+        pytest.skip("this file system exchanges no names")
+    seen = []
+    for place, _, made in replacements_killed_everywhere(tmp_path, monkeypatch):
         assert is_whole(place), f"killed after {made}"
         seen.append(content_of(place))
         publish(place, b"two")  # the next one clears up whatever is left
         assert is_whole(place) and content_of(place) == b"two"
         assert [path.name for path in place.parent.iterdir()] == ["release"]
-        number += 1
-    assert seen == sorted(seen, reverse=True) and set(seen) == {b"old", b"new"} and number > 10
+    assert seen == sorted(seen, reverse=True) and set(seen) == {b"old", b"new"} and len(seen) > 10
 
 
 def test_where_names_cannot_be_exchanged_a_kill_leaves_both_whole_or_one_at_its_place(tmp_path, monkeypatch):
     monkeypatch.setattr(commit, "exchange", lambda one, other: False)
-    at_place, number, is_done = [], 0, False
-    while not is_done:
-        place = tmp_path / str(number) / "release"
-        publish(place, b"old")
-        stage, manifest = stage_of_files(place, b"new")
-        with killed_at(number, monkeypatch) as made:
-            try:
-                commit.publish(stage, place, manifest=manifest)
-                is_done = True
-            except KilledError:
-                pass
+    at_place = []
+    for place, stage, made in replacements_killed_everywhere(tmp_path, monkeypatch):
         at_place.append(place.exists())
         if at_place[-1]:
             assert is_whole(place), f"killed after {made}"
@@ -118,7 +118,6 @@ def test_where_names_cannot_be_exchanged_a_kill_leaves_both_whole_or_one_at_its_
             assert is_whole(trash) and content_of(trash) == b"old"
         publish(place, b"two")
         assert is_whole(place)
-        number += 1
     assert at_place.count(False) == 1  # between the two renames
 
 
