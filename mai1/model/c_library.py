@@ -27,8 +27,11 @@ def compile_library(source: Path, *, key: str) -> ctypes.CDLL:
             if done.returncode:
                 first_line = done.stderr.strip().partition("\n")[0]
                 raise ValueError(f"{key}=compiled: gcc fails on {source} ({first_line}): {mend}")
-        ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"), mode=ctypes.RTLD_GLOBAL)
         try:
+            ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"), mode=ctypes.RTLD_GLOBAL)
             return ctypes.CDLL(str(library))
         except OSError as error:
-            raise ValueError(f"{key}=compiled: this torch has no OpenMP of gcc ({error}): use {key}=torch") from None
+            raise ValueError(
+                f"{key}=compiled: what gcc made cannot be loaded ({error}): let TMPDIR name a folder whose files may be run, "
+                f"or use {key}=torch"
+            ) from None

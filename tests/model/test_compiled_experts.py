@@ -192,6 +192,18 @@ def test_without_gcc_the_error_names_the_key_and_the_mend(monkeypatch):
 
 
 @needs_gcc
+def test_a_kernel_that_cannot_be_loaded_is_refused_with_the_reason(monkeypatch):
+    def refusing(name: str, **options: object) -> None:
+        raise OSError("failed to map segment from shared object")
+
+    monkeypatch.setattr(c_library.ctypes, "CDLL", refusing)
+    with pytest.raises(
+        ValueError, match=r"cannot be loaded \(failed to map .* TMPDIR .* use engine\.expert_kernels=torch"
+    ):
+        compile_experts(d_model=16, expert_width=16, key=KEY)
+
+
+@needs_gcc
 def test_experts_that_stay_as_they_are_are_refused():
     model = MoETransformer(tiny_model_config()).requires_grad_(False)
     with pytest.raises(ValueError, match=r"experts that are trained whole.*use engine\.expert_kernels=torch"):
