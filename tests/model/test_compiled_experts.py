@@ -17,9 +17,8 @@ from mai1.model.moe.expert_loop import ExpertLoop
 from mai1.model.moe.grouping import Grouping, group_by_expert
 from mai1.model.moe.layer import MoEConfig, MoELayer
 from mai1.model.moe.routing_policy import RoutingConfig
-from mai1.model.transformer import MoETransformer
 from tests.support.ranks import run_ranks
-from tests.support.tiny import tiny_model_config, tiny_trainer, train
+from tests.support.tiny import tiny_trainer, train
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc compiles the kernel")
 KEY = "engine.expert_kernels"
@@ -188,7 +187,7 @@ def test_without_gcc_the_error_names_the_key_and_the_mend(monkeypatch):
     with pytest.raises(
         ValueError, match=r"engine\.expert_kernels=compiled needs gcc .* use engine\.expert_kernels=torch"
     ):
-        use_kernels(MoETransformer(tiny_model_config()), ExpertKernels.compiled, key=KEY)
+        compile_experts(d_model=32, expert_width=32, key=KEY)
 
 
 @needs_gcc
@@ -201,13 +200,6 @@ def test_a_kernel_that_cannot_be_loaded_is_refused_with_the_reason(monkeypatch):
         ValueError, match=r"cannot be loaded \(failed to map .* TMPDIR .* use engine\.expert_kernels=torch"
     ):
         compile_experts(d_model=16, expert_width=16, key=KEY)
-
-
-@needs_gcc
-def test_experts_that_stay_as_they_are_are_refused():
-    model = MoETransformer(tiny_model_config()).requires_grad_(False)
-    with pytest.raises(ValueError, match=r"experts that are trained whole.*use engine\.expert_kernels=torch"):
-        use_kernels(model, ExpertKernels.compiled, key=KEY)
 
 
 def test_other_formats_and_devices_are_refused():

@@ -30,9 +30,17 @@ def test_compiled_experts_are_at_work_and_learn_the_same(mai1, corpus: Path, tmp
     assert len(found["torch"]) > 1 and found["compiled"] == pytest.approx(found["torch"], rel=1e-4)
 
 
-def test_compiled_experts_in_bf16_are_refused_before_anything_is_done(mai1, corpus: Path, tmp_path: Path):
-    done = mai1(
-        "pretrain", *TINY_RUN, f"data.path={corpus}", f"run.directory={tmp_path}", "engine.expert_kernels=compiled",
-        "engine.precision=bf16",
-    )  # fmt: skip
-    assert done.code and "engine.expert_kernels=compiled computes in fp32 on a CPU" in done.err
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        (["engine.precision=bf16"], "computes in fp32 on a CPU"),
+        (["model.moe.expert_width=24"], "needs model.moe.expert_width=24 to be a multiple of 16"),
+    ],
+)
+def test_what_compiled_experts_cannot_do_is_refused_before_anything_is_written(
+    settings: list[str], error: str, mai1, corpus: Path, tmp_path: Path
+):
+    kernels = "engine.expert_kernels=compiled"
+    done = mai1("pretrain", *TINY_RUN, f"data.path={corpus}", f"run.directory={tmp_path}", kernels, *settings)
+    assert done.code == 2 and f"{kernels} {error}" in done.err
+    assert not list(tmp_path.iterdir())

@@ -13,6 +13,7 @@ from mai1.checkpoint.inference import load_model
 from mai1.engine.ds_config import EngineConfig
 from mai1.model.lora import LoraConfig, LoraTarget, WholePart
 from mai1.model.moe.balance import BalanceConfig, BalanceMethod
+from mai1.model.moe.compiled_experts import ExpertKernels
 from mai1.optim.config import Method, OptimConfig
 from mai1.run.adapters import check_lora
 from mai1.run.config import SftConfig, StageConfig
@@ -147,6 +148,10 @@ ADAPTED = StageConfig(lora=LoraConfig(rank=8), checkpoint=CheckpointConfig(init_
     ("changes", "message"),
     [
         ({"checkpoint": CheckpointConfig()}, "lora.rank=8 cannot be used with checkpoint.init_from, which is empty"),
+        (
+            {"engine": EngineConfig(expert_kernels=ExpertKernels.compiled)},
+            "lora.rank=8 cannot be used with engine.expert_kernels=compiled, .*: use engine.expert_kernels=torch",
+        ),
         (
             {"optim": OptimConfig(method=Method.muon)},
             "optim.method=muon, which moves whole matrices.*use optim.method=adamw",

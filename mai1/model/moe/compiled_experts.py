@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch.autograd.function import once_differentiable
 
-from mai1.model.c_library import compile_library
+from mai1.model.c_library import check_compiler, compile_library
 from mai1.model.moe.grouping import Grouping, sum_choices, weights_of_rows
 
 LANES = 16
@@ -71,12 +71,17 @@ class ExpertLibrary:
         function(ctypes.byref(layer), space.data_ptr(), per_thread, num_threads)
 
 
-def compile_experts(*, d_model: int, expert_width: int, key: str) -> ExpertLibrary:
-    """The kernel, compiled in about a second; ValueError, which names the setting `key`, where gcc or widths do not
-    serve."""
+def check_compilable(*, d_model: int, expert_width: int, key: str) -> None:
+    """ValueError, which names the setting `key`, where gcc or widths do not serve."""
     for name, width in (("d_model", d_model), ("moe.expert_width", expert_width)):
         if width % LANES:
             raise ValueError(f"{key}=compiled needs model.{name}={width} to be a multiple of {LANES}: use {key}=torch")
+    check_compiler(key=key)
+
+
+def compile_experts(*, d_model: int, expert_width: int, key: str) -> ExpertLibrary:
+    """The kernel, compiled in about a second; ValueError, which names the setting `key`, where that cannot be."""
+    check_compilable(d_model=d_model, expert_width=expert_width, key=key)
     return ExpertLibrary(compile_library(Path(__file__).with_name("experts.c"), key=key))
 
 
