@@ -342,7 +342,7 @@ def read_runs(out: Path) -> list[dict]:
 
 def print_table(out: Path) -> None:
     """One row per MoE, against its twin and its opponent of equal step time; then the best model of each kind."""
-    settings, step_ms = Settings(**json.loads((out / "settings.json").read_text())), {}
+    settings = Settings(**json.loads((out / "settings.json").read_text()))
     step_ms = json.loads((out / "step_ms.json").read_text())
     runs = defaultdict(dict)
     for run in read_runs(out):
@@ -359,7 +359,7 @@ def print_table(out: Path) -> None:
         trio = [runs[s.name] for s in (shape, shape.dense(), opponent)]
         if seeds := set.intersection(*map(set, trio)):
             moes, twins, wides = ([run[seed] for seed in sorted(seeds)] for run in trio)
-            print_row(shape, opponent, moes, twins, wides)
+            print_row(shape, opponent, step_ms, moes, twins, wides)
     for kind, is_moe in (("MoE", True), ("dense", False)):
         means = {name: _mean(list(r.values())) for name, r in runs.items() if r and ("experts" in name) is is_moe}
         best = min(means, key=means.get, default=None)
@@ -368,14 +368,16 @@ def print_table(out: Path) -> None:
     print()
 
 
-def print_row(shape: Shape, opponent: Shape, moes: list[dict], twins: list[dict], wides: list[dict]) -> None:
-    """Means over seeds; a win has to hold for every seed."""
+def print_row(
+    shape: Shape, opponent: Shape, step_ms: dict[str, float], moes: list[dict], twins: list[dict], wides: list[dict]
+) -> None:
+    """Means over seeds; a win has to hold for every seed. Steps are as they were timed in turn, before any run."""
     apart = [m["loss"] - min(t["loss"], w["loss"]) for m, t, w in zip(moes, twins, wides, strict=True)]
     verdict = "win" if max(apart) < 0 else "loss" if min(apart) > 0 else "even"
     cells = [
         shape.name,
         f"{moes[0]['total'] / 1e6:.1f}, {moes[0]['active'] / 1e6:.1f}",
-        ", ".join(f"{run['seconds'] / run['steps'] * 1e3:.0f}" for run in (moes[0], twins[0])),
+        ", ".join(f"{step_ms[each.name]:.0f}" for each in (shape, shape.dense())),
         ", ".join(f"{run['tokens'] / 1e6:.2f}" for run in (moes[0], twins[0])),
         *(f"{_mean(kind):.4f}" for kind in (moes, twins)),
         f"{_mean(wides):.4f} ({opponent.inner_width})",
