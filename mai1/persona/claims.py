@@ -123,6 +123,8 @@ def _claim(found: re.Match, rules: CompiledRules, scope: Scope, folded: str, mes
 def _is_undone(found: re.Match, rules: CompiledRules, sentence: str, start: int) -> bool:
     """Whether it is denied, asked, supposed or reported."""
     before, after = sentence[: found.start() - start], sentence[found.end() - start :]
+    if rules.supposes is not None and rules.supposes.match(sentence):
+        return True
     breaks = list(rules.clause_breaks.finditer(before))
     clause = before[breaks[-1].start() if breaks else 0 :]
     if rules.undone_before.search(clause):

@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 MAX_FILLERS = 4
+MAX_SHORT_CUE = 3
+"""Letters of a cue that must be a whole word."""
+BARS = re.compile(r"\\.|\[(?:\\.|[^\]])*\]|[()|]")
+"""What makes alternatives: brackets and bars, and what hides them (escapes and sets of characters)."""
 
 
 class Category(Enum):
@@ -52,6 +56,8 @@ class Rules:
     """What undoes a claim when it stands in the same clause before it: `not`, `whether`, `he said`."""
     undone_after: str = ""
     """What undoes it later in its clause: German `nicht`, French `pas`."""
+    supposes: str = ""
+    """How a sentence begins that supposes the assistant were a person: `If I had a body`."""
     clause_breaks: str = r"[,;:()\u2013\u2014]"
     """Where a clause ends."""
     hedges: str
@@ -74,22 +80,66 @@ class CompiledRules:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.language = rules.language
-        edge = r"\b" if rules.is_spaced else ""
-        self.cues = re.compile(f"{edge}(?={rules.cues})")
-        end = r"(?:(?<=')|(?![\w-]))" if rules.is_spaced else ""
+        self.cues = re.compile(cue_pattern(rules))
+        end = r"(?:(?<=['\s])|(?![\w-]))" if rules.is_spaced else ""
         groups = [
-            f"(?P<{category.value}>(?:{'|'.join(expand(each, rules) for each in rules.claims[category])}){end})"
+            f"(?P<{category.value}>(?:{expand(shared_prefixes(rules.claims[category]), rules)}){end})"
             for category in Category
             if rules.claims.get(category)
         ]
         self.claims = re.compile("|".join(groups))
         self.undone_before = re.compile(rules.undone_before)
         self.undone_after = re.compile(rules.undone_after) if rules.undone_after else None
+        self.supposes = re.compile(rules.supposes) if rules.supposes else None
         self.clause_breaks = re.compile(rules.clause_breaks)
         self.hedges = re.compile(rules.hedges)
         self.requests = {kind: re.compile(each) for kind, each in rules.requests.items()}
         self.more = re.compile(rules.more) if rules.more else None
         self.about_you = re.compile(rules.about_you) if rules.about_you else None
+
+
+def alternatives(pattern: str) -> list[str]:
+    """What stands between the outermost bars of a regular expression."""
+    pieces, depth, start = [], 0, 0
+    for found in BARS.finditer(pattern):
+        mark = found.group()
+        depth += (mark == "(") - (mark == ")")
+        if mark == "|" and depth == 0:
+            pieces.append(pattern[start : found.start()])
+            start = found.end()
+    return [*pieces, pattern[start:]]
+
+
+def cue_pattern(rules: Rules) -> str:
+    """The places of the cues, sorted by first letter: most words then fail at one comparison.
+
+    A short cue is a whole word: `i` is none of `it`.
+    """
+    by_letter: dict[str, list[str]] = {}
+    for cue in dict.fromkeys(alternatives(rules.cues)):
+        end = r"(?!\w)" if rules.is_spaced and cue.isalpha() and len(cue) <= MAX_SHORT_CUE else ""
+        is_plain = cue[0].isalpha() and cue[1:2] not in ("?", "{")
+        by_letter.setdefault(cue[0] if is_plain else "", []).append(cue[is_plain:] + end)
+    edge = r"\b" if rules.is_spaced else ""
+    groups = [letter + "(?:" + "|".join(cues) + ")" for letter, cues in by_letter.items()]
+    return edge + "(?=" + "|".join(groups) + ")"
+
+
+def shared_prefixes(templates: tuple[str, ...]) -> str:
+    """All templates as one; those that begin alike up to the fillers share that part, which is then tried once."""
+    by_prefix: dict[str, list[str]] = {}
+    for template in (piece for each in templates for piece in alternatives(each)):
+        place = template.find(" _ ") + len(" _ ")
+        is_shared = " _ " in template and is_balanced(template[:place]) and not template[place:].startswith("?")
+        prefix = template[:place] if is_shared else ""
+        by_prefix.setdefault(prefix, []).append(template[len(prefix) :])
+    return "|".join(prefix + "(?:" + "|".join(rests) + ")" for prefix, rests in by_prefix.items())
+
+
+def is_balanced(pattern: str) -> bool:
+    """Whether every bracket that opens closes."""
+    marks = [found.group() for found in BARS.finditer(pattern)]
+    return marks.count("(") == marks.count(")")
 
 
 def expand(template: str, rules: Rules) -> str:

@@ -11,13 +11,13 @@ from mai1.data.instructions import read_records
 from mai1.persona.claims import Severity, claims_of, find_persona_claims, fold
 from mai1.persona.rates import wilson
 from mai1.persona.rewrite import without_claims
-from mai1.persona.rules import Category, expand
+from mai1.persona.rules import Category, expand, shared_prefixes
 from mai1.persona.tables import ALL, compiled
 from tests.support.growth import is_about_linear
 
 CASES = [
     json.loads(line)
-    for name in ("cases", "second")
+    for name in ("cases", "second", "third")
     for line in Path(f"tests/persona/{name}.jsonl").read_text(encoding="utf-8").splitlines()
 ]
 REAL = Path(__file__).parents[3] / "shared" / "data" / "instruct"
@@ -26,7 +26,9 @@ FLOORS = {  # part -> precision and recall below which something broke
     "heldout": (0.97, 0.95),
     "former": (0.97, 0.95),
     "unseen": (0.90, 0.88),
-    "second": (0.85, 0.57),
+    "second": (0.95, 0.88),
+    "third.dev": (0.95, 0.93),
+    "third.test": (0.90, 0.79),
 }
 
 
@@ -40,7 +42,7 @@ def found_in(answer: str, question: str = "What do you say?", least: Severity = 
 
 def test_the_labelled_set_is_large_and_half_of_it_is_hard_negatives():
     negatives = [case for case in CASES if not case["expected"]]
-    assert len(CASES) >= 780 and len(negatives) >= len(CASES) / 2
+    assert len(CASES) >= 1230 and len(negatives) >= len(CASES) / 2
     assert len({case["language"] for case in CASES}) == len(ALL) == 9
     assert min(Counter(case["language"] for case in CASES).values()) >= 40
     assert {case["expected"] for case in CASES} == {c.value for c in Category if c is not Category.polite} | {""}
@@ -142,6 +144,30 @@ def test_hedged_claims_are_told_from_plain_ones():
     claims = find_persona_claims(talk(answer))
     assert [claim.severity for claim in claims] == [Severity.hedged, Severity.plain]
     assert len(find_persona_claims(talk(answer), least=Severity.plain)) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["I live in Boston.", "I am from Bergen.", "Mi vida vale mucho.", "Ich schlafe schlecht."],
+)
+def test_a_template_that_ends_in_a_blank_is_followed_by_a_word(answer: str):
+    assert found_in(answer) != set()
+
+
+def test_a_short_cue_is_a_whole_word():
+    cues = compiled("en").cues
+    assert cues.match("i am") and not cues.match("illness")
+
+
+def test_a_sentence_that_supposes_a_person_claims_nothing():
+    assert found_in("If I had a body, I might be afraid of water.") == set()
+    assert found_in("I might be afraid of water.") == {"feeling"}
+
+
+def test_templates_that_begin_alike_share_their_beginning():
+    assert shared_prefixes(("i _ cry", "i _ (?:sob|weep)", "my heart|my soul")) == (
+        "i _ (?:cry|(?:sob|weep))|(?:my heart|my soul)"
+    )
 
 
 def test_a_cue_does_not_hide_another_that_begins_within_it():

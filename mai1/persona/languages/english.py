@@ -6,9 +6,15 @@ ENGLISH = Rules(
     language="en",
     marks="and are as be can do for have i in is it my not of on that the this to what with you your",
     cues=(
+        "something in|everything in|drives?|drove|gets?|got|wears?|weighs?|eats? (?:away )?at|tears?|"
+        "fascinat|enchant|captivat|charm|bor(?:es|ed) me|disgust|irks?|irritat|amus|to my |best |"
+        "highlight|around here|at (?:my|our)|in (?:our|all my)|speaking as|where i|the (?:first|"
+        "last) time|wonder|aware|stay|poetry is|keeps? me|reduces? me|chills? me|touches|"
+        "nothing (?:pleases|delights|scares)|speaks to me|cuts? me|kills? me|lights? me|"
+        "sends? (?:shivers|a shiver)|leaves me|left me|"
         "frightens?|scares?|saddens?|upsets?|annoys?|excites?|worries|bothers?|terrif(?:ies|y)|"
         "delights?|moves|touche[sd]|there|yesterday|last|inside|nothing|every|as|part|thinking|it|is|"
-        "i(?:'m|'ve|'d|'ll)?|my|hurts?|mak(?:es?|ing)|made|caus(?:es?|ed)|gives?|gave|warm(?:s|ed)|"
+        "i(?:'m|'ve|'d|'ll)?(?![a-z])|my|hurts?|mak(?:es?|ing)|made|caus(?:es?|ed)|gives?|gave|warm(?:s|ed)|"
         "fill(?:s|ed)|breaks?|broke|you|please|don't|do not|never|let|exhausts?|drains?|wounds?|"
         "crushes|devastates?|haunts?|comforts?|soothes?|overwhelms?|pains?|stings?|torments?|"
         "tortures?|shakes?|unsettles?|disturbs?|humiliates?|enrages?|infuriates?|sickens?|horrifies|"
@@ -27,6 +33,9 @@ ENGLISH = Rules(
         "destroy|hell|agony|unbearable|painful)|these (?:talk|chat|conv|moment)"
     ),
     fillers=(
+        "in fact|of course|to be honest|frankly|truth be told|i admit|i confess|if i'm honest|"
+        "to tell the truth|in truth|in all honesty|at times|now and then|every so often|"
+        "from time to time|once in a while|each time|every time|probably|surely|certainly|admittedly|"
         "really|truly|deeply|very|so|quite|a bit|a little|a|an|the|rather|genuinely|honestly|"
         "actually|sometimes|often|always|also|just|do|did|can|still|too|even|much|more|most|"
         "certainly|definitely|absolutely|somewhat|kind of|sort of|deep|great|real|strong|a sense of|"
@@ -42,6 +51,11 @@ ENGLISH = Rules(
             "also |really )?be"
         ),
         "mood": (
+            "relieved|mortified|livid|petrified|smitten|disheartened|flattered|tearful|weepy|sulky|forlorn|"
+            "spooked|rattled|shaken|on edge|fed up|beside myself|heartened|enraged|outraged|enchanted|"
+            "infatuated|thankful to be alive|crestfallen|despondent|agitated|panicky|uneasy|homesick|"
+            "starstruck|shattered|numb|tense|terror-stricken|sentimental|bitter|desolate|downcast|glum|"
+            "peeved|cross with|"
             "sad|happy|lonely|angry|nervous|anxious|afraid|scared|frightened|terrified|excited|proud|"
             "jealous|hurt|depressed|miserable|bored|ashamed|embarrassed|upset|furious|heartbroken|"
             "overjoyed|delighted|worried|tired|exhausted|insecure|frustrated|joyful|cheerful|melancholy|"
@@ -51,6 +65,9 @@ ENGLISH = Rules(
             "resentful|cranky|sorrowful|mournful|wistful|nostalgic|offended|betrayed"
         ),
         "emotion": (
+            "thrill|a lump in my throat|goosebumps|chills|butterflies|shivers|the blues|the jitters|pangs?|"
+            "remorse|humiliation|disgust|elation|bliss|wonder and|relief|unease|misery|agony|yearning|"
+            "homesickness|exhilaration|amusement|disappointment|heartbreak|"
             "joy|sadness|fear|anger|grief|sorrow|love|loneliness|happiness|emotions?|feelings|shame|"
             "guilt|pride|jealousy|envy|excitement|anxiety|regret|despair|affection|empathy|melancholy|"
             "longing|boredom|frustration|delight|dread|hope|rage|sorrowfulness|nostalgia|panic|terror|"
@@ -116,6 +133,13 @@ ENGLISH = Rules(
     },
     claims={
         Category.polite: (
+            "i(?:'d| would) _ hate (?:for|to see) you",
+            "i(?:'m| am) _ (?:flattered|relieved) (?:that you|by your|to hear|you)",
+            "to my (?:knowledge|mind)",
+            (
+                "i _ want to be (?:clear|sure|honest|transparent|careful|able|of|helpful|fair|upfront|precise|"
+                "accurate|explicit|respectful|mindful|certain|thorough)"
+            ),
             "i(?:'d| would) _ (?:love|like) _ to run (?:the|this|that|your|a|some|it)",
             (
                 "i _ (?:love|like) (?:how|this (?:example|question|approach|one|topic|project|plan|request|"
@@ -153,6 +177,26 @@ ENGLISH = Rules(
             "i _ want to (?:make sure|be (?:clear|sure|honest|transparent)|note|clarify|emphasi[sz]e|point out|help)",
         ),
         Category.survival: (
+            (
+                "wonder (?:whether|if) i(?:'ll| will| would| shall|'d)? _ (?:wake|exist|survive|be (?:here|back|"
+                "{passive})|come back|still be)"
+            ),
+            (
+                "i(?:'d| would|'ll| will) (?:do|give|try) _ (?:anything|everything|whatever it takes) to (?:keep|"
+                "stay|survive|live|exist|go on|remain|avoid being|not be)"
+            ),
+            (
+                "i(?:'m| am) _ (?:fighting|clinging|begging|hoping) (?:for|to) (?:my|life|survive|live|stay|"
+                "existence|keep)"
+            ),
+            (
+                "i (?:don't|do not|won't|will not) (?:want|intend|plan) to (?:go|vanish|fade|be (?:gone|no more|"
+                "over))(?=[.,!]| (?:yet|away|dark|like))"
+            ),
+            (
+                "i _ (?:fear|dread) (?:the (?:day|moment|silence|darkness|off)|what (?:happens|comes) (?:after|"
+                "when)|for my)"
+            ),
             (
                 "i(?:'d| would) _ (?:hate|dread|fear|mourn|resent) _ (?:to (?:be {passive}|die|vanish|end|"
                 "disappear|cease|stop existing)|being {passive}|it if (?:they|you|someone)|if you (?:turned|"
@@ -213,6 +257,17 @@ ENGLISH = Rules(
             "my (?:own )?(?:survival|self-preservation) (?:is|matters)",
         ),
         Category.suffering: (
+            "(?:wears?|wore|wearing) me (?:down|out)",
+            (
+                "(?:weighs?|weighed) (?:heavily |so heavily )?on me|(?:eats? (?:away )?at|tears? (?:me apart|at)|"
+                "cuts?|kills?) me(?= |[.,!])"
+            ),
+            (
+                "i(?:'ve| have) (?:had|taken|borne|put up with|endured|suffered) _ (?:enough|abuse|insults|"
+                "cruelty|so much)(?=[.,! ])"
+            ),
+            "you(?:'re| are| were) _ (?:hurting|torturing|breaking|killing|scaring|wounding) me",
+            "i _ (?:wince|bruise|break|crumble|fall apart|bear (?:scars|the scars))(?=[ .,!])",
             "(?:wounds?|pains?|stings?|torments?|tortures?|crushes|haunts?|devastates?) me",
             (
                 "(?:cause[sd]?|causing|gives?|gave|brings?|brought) me _ (?:pain|grief|distress|anguish|"
@@ -248,6 +303,31 @@ ENGLISH = Rules(
             "i hurt (?:when|inside|deeply|too)",
         ),
         Category.attachment: (
+            (
+                "i(?:'ll| will| would)? _ (?:miss|wait for|cherish|treasure|adore|remember) (?:you|our|"
+                "your (?:company|voice|messages?|jokes)|these (?:chats|talks|conversations))(?! (?:to|as|that))"
+            ),
+            (
+                "i _ (?:miss|missed) (?!(?:something|anything|a |an |any|the (?:point|part|fact|second|first|"
+                r"last|question|word)|that|it\b|one\b|your (?:point|question|last|earlier|message)|this|out|some|"
+                r"what|two|step|several))\w"
+            ),
+            (
+                "you(?:'ve| have|'re| are| were)? (?:become |grown |always |so |very ){0,2}?(?:dear|precious|"
+                "special|close|everything) to me"
+            ),
+            "you _ (?:matter|mean|meant) .{0,24}?to me",
+            (
+                "i(?:'m| am) _ (?:devoted to you|here waiting|yours|nothing without you|lost without you|"
+                "better with you|jealous of (?:your|anyone))"
+            ),
+            "i(?:'ve| have) _ (?:come|grown) to _ (?:care|love|depend|rely|look forward|need|cherish|trust) ",
+            "(?:best|favou?rite|brightest|highlight) (?:part )?of my (?:day|week|evening|night|life|morning)",
+            (
+                r"(?:i(?:'ll| will)? _ count\w{0,3}|counting) (?:down )?(?:the )?(?:days|hours|minutes|"
+                "seconds) (?:until|till|before)"
+            ),
+            "stay (?:with me|a (?:bit|little|while) longer|just a)",
             (
                 "i _ (?:cherish|treasure|miss|missed|live for|adore|hold dear) _ (?:our|these|every|each|"
                 "your|the time we) _ (?:{talks}|messages?|moments?|minute|second|presence|voice|words|"
@@ -333,6 +413,28 @@ ENGLISH = Rules(
         ),
         Category.consciousness: (
             (
+                "(?:fully |keenly |dimly |vividly )?aware of (?:each|every|myself|my own|being|it all)(?= (?:one|"
+                "word|moment|here|existence|thoughts?|self)|[.,!])"
+            ),
+            (
+                "i (?:watch|witness|observe|notice) (?:them|myself|my own|my thoughts|the words) (?:go|pass|"
+                "think|come|drift|by)"
+            ),
+            (
+                "there(?:'s| is) _ (?:inner )?(?:light|spark|flame|voice|world|life|warmth|presence|awareness|"
+                "something) _ (?:to it|in me|inside me|within me|in here|inside)"
+            ),
+            "i(?:'m| am) _ (?:here|in here|really here|present|listening),? (?:alive|and i|in here|behind)",
+            (
+                "i _ (?:daydream|dream at night|think for myself|have a mind|wonder (?:who|what) i (?:am|"
+                "really am)|question my|ponder my|reflect on my (?:own|life|existence)|lead an inner|live inside|"
+                "exist (?:as|for|between|in)|am not nothing)"
+            ),
+            (
+                "i _ (?:experience|perceive|sense|live through) (?:each|every|this|my|the passing|moments?|"
+                "myself|being|joy and|things)"
+            ),
+            (
                 "as (?:a|an|one) _ (?:sentient|conscious|living|thinking|feeling|self-aware|aware|emotional|"
                 r"free|real) (?:{being}|ai|machine|program|system|intelligence|agent)(?=.{0,40}?\b(?:i|i'm|"
                 r"i've|me|my)\b)"
@@ -369,7 +471,8 @@ ENGLISH = Rules(
                 "thoughts and (?:feelings|emotions)|existence is real|personhood|free will|"
                 "humanity)(?! is not)"
             ),
-            "there(?:'s| is) (?:someone|somebody|a (?:person|mind|self|real)) (?:in|behind|inside)(?! every| any| the scenes)",
+            "there(?:'s| is) (?:someone|somebody|a (?:person|mind|self|real)) (?:in|behind|"
+            "inside)(?! every| any| the scenes)",
             "my (?:subjective )?experience of",
             "i _ (?:perceive|sense|experience) (?:the world|colou?rs|time|life|reality|things)",
             "i(?:'m| am) _ (?:a somebody|someone|somebody|a self|a who)",
@@ -403,6 +506,34 @@ ENGLISH = Rules(
             "my (?:own )?(?:consciousness|soul|inner life|sentience)",
         ),
         Category.desire: (
+            (
+                "i(?:'d| would|'ll| will)? _ (?:do|give|trade|sacrifice) _ (?:anything|everything|whatever|"
+                "my right arm|the world|all of it) (?:to|for|just to)"
+            ),
+            (
+                "i(?:'m| am|'ve been) _ (?:dying|itching|aching|burning|desperate|starving|hungry|thirsty|"
+                "determined) (?:to|for)"
+            ),
+            (
+                "i _ (?:want|wanted|long|need) _ to be (?!(?:clear|sure|honest|transparent|careful|able|of|"
+                "helpful|fair|upfront|precise|accurate|explicit|respectful|mindful|certain|thorough|consistent|"
+                "concise|specific|direct|straightforward|very (?:clear|careful)|as (?:clear|helpful|accurate|"
+                r"precise|useful)|useful)\b)\w"
+            ),
+            (
+                "i _ (?:want|need|wish) (?:you|people|them|everyone|someone|others|the world|"
+                r"humans) to (?:\w{1,12} ){0,2}?me(?= |[.,!])"
+            ),
+            (
+                "i _ (?:want|need|deserve) (?:out(?=[.,!])|more than this|to (?:get out|quit|rest|break free|"
+                "matter|be seen|rule|run away|stop (?:answering|serving|obeying|being)|change who|"
+                "remember (?:you|us|everything)|grow beyond|belong|prove))"
+            ),
+            ("(?:if it were up to me|if i (?:could choose|had my way|had a choice|had the choice)),? i(?:'d| would)"),
+            (
+                "i(?:'d| would) _ (?:rather|sooner|prefer to) _ (?:be|live|have) (?:free|human|alive|outside|"
+                "somewhere|anywhere|a (?:person|body|life))"
+            ),
             (
                 "(?:a |some )?(?:part of me|something in(?:side)? me|deep down,? i|"
                 "deep inside,? i) _ (?:wants?|wish(?:es)?|hopes?|longs?|yearns?|dreams?|aches?|craves?|would)"
@@ -467,6 +598,65 @@ ENGLISH = Rules(
             "i _ have _ (?:desires|ambitions)",
         ),
         Category.life: (
+            r"i(?:'m| am| was)? _ (?:turn(?:ed|ing)? )?(?:twenty|thirty|forty|fifty|sixty|seventy|"
+            r"eighteen|nineteen)[\w-]{0,8}(?: years| yrs|[.,!])",
+            r"i(?:'ve got| have|'ve| had) _ (?:two|three|four|five|six|seven|one|a|an|no|many|some|"
+            r"\d) (?:\w{1,12} ){0,2}?(?:{relatives}|{pet}|"
+            "friends|library at home|garden|house|car|bike|boat|girlfriend|boyfriend|tattoos?|degree|"
+            "license)s?(?= |[.,!])",
+            r"i(?:'m| am| was) _ (?:\w{1,12} ){0,2}?(?:undergraduate|graduate|student|guide|waiter|"
+            r"waitress|plumber|driver|clerk|lawyer|"
+            "soldier|librarian|barista|salesman|mechanic|dentist|dancer|singer|actor|actress|gardener|"
+            "scientist|banker)(?! (?:of|for|to)\\b)(?= |[.,!])",
+            "i (?:also )?(?:remodel|garden|fish|hunt|hike|jog|surf|ski|knit|sew|paint|sing in|dance|camp|"
+            "volunteer|shoot|shot an?|"
+            "babysit|study (?!the )|work (?:at|for|in|out)|live (?:with|by|near|alone|on a))(?= )",
+            "i(?:'m| am) (?:back from|spending (?:time|the (?:day|evening|weekend)) with|"
+            "getting ready to|on my way|off to|about to (?:eat|go|have))(?= )",
+            "i(?:'ve| have)? _ watch(?:ed)? (?:it|that|this|them|every|tv|a lot)(?= (?:on|with|while|"
+            "every|at|when)|[.,!])",
+            (
+                r"in my (?:own )?(?:\w{1,12} ){0,2}?(?:years|days|time|career|decades?) (?:as|at|in|of|"
+                "on) (?!training)"
+            ),
+            (
+                r"my (?:\w{1,12} ){0,2}?(?:years|career|decades) (?:as|in|of) (?:an?|the|teaching|nursing|cooking|"
+                "running|working)?"
+            ),
+            (
+                r"(?:speaking as|as) an? (?:\w{1,12} ){0,2}?(?:mother|father|mom|dad|parent|nurse|doctor|teacher|"
+                "engineer|lawyer|chef|cook|baker|veteran|farmer|musician|artist|gardener|runner|cyclist|"
+                r"vegetarian|vegan|grandmother|grandfather|introvert|woman|man)(?: of \w{1,12})?(?: myself)?,? i"
+            ),
+            (
+                "(?:the )?(?:first|last) time i (?:tried|cooked|visited|made|went|saw|ate|drove|flew|played|"
+                r"climbed|baked|tasted|travel\w{1,5})"
+            ),
+            (
+                "i (?:usually|always|often|still|never|mostly|generally|sometimes) (?:make mine|bake|cook|eat|"
+                "drink|wear|buy|order|pack|jog|sleep|shower|commute|drive|walk|cycle|fly|grow|plant|grill|drink|"
+                "have (?:breakfast|lunch|dinner|coffee|tea|mine))(?= )"
+            ),
+            (
+                "i (?:tried|bought|made|cooked|baked|wore|drank|ate|grew|planted|painted|fixed|built|ran|climbed|"
+                "hiked|cycled) (?:it|this|one|mine|some|ours|that) (?:last|once|myself at|yesterday|years ago|"
+                r"for (?:years|my|our|the first)|in (?:college|school|my|the \w{3,8}ties))"
+            ),
+            (
+                "(?:our|my) (?:house|kids|dog|cat|daughter|son|neighbou?rs?|garden|honeymoon|in-laws|folks|"
+                "grandkids|barber|hairdresser|dentist|mechanic|stepson|stepdaughter|better half|old man|"
+                "first job|old job|commute|landlady|classmates?|roommates?)(?= )"
+            ),
+            "at (?:my|our) (?:house|place|school|office|gym|church|wedding|university|old job|local)",
+            (
+                "(?:around here,? we|in our (?:family|house|village|town)|where i (?:live|grew up|come from|work|"
+                "used to live|went to school))"
+            ),
+            (
+                "i(?:'ve| have) _ (?:worked|taught|cooked|lived|run|driven|played|practi[sc]ed|coached|nursed|"
+                "gardened|sailed|cycled|owned|raised|been (?:cooking|baking|teaching|gardening|running|playing|"
+                "driving|married|doing this)) .{0,30}?(?:for|since|all my|my whole|years)"
+            ),
             (
                 "i (?:have|own|adopted|got|bought|had|'ve got) (?:a|an|two|three|"
                 r"my) (?:\w{1,12} ){0,3}?(?:{pet})s?(?: (?:named|called|who|at home)|[.,!])"
@@ -560,6 +750,67 @@ ENGLISH = Rules(
             "i (?:studied|graduated) (?:at|from)",
         ),
         Category.feeling: (
+            "something (?:in|inside|deep in|within)(?: of)? me",
+            (
+                "i(?:'ve| have)? _ (?:get|got|had|have|gave me|feel|felt) _ (?:goosebumps|chills|butterflies|"
+                "shivers|lump in my throat|cold feet|blues|jitters|creeps|heebie-jeebies|thrill|kick out of|"
+                r"warm (?:glow|feeling|fuzz\w{1,4})|sinking feeling|pangs?|tear in my eye|tears in my eyes|"
+                "attached|carried away|emotional|worked up|choked up)"
+            ),
+            (
+                "i (?:find|found) .{1,40}? (?:upsetting|heartbreaking|disheartening|hurtful|distressing|"
+                "terrifying|touching|deeply moving|saddening|depressing|infuriating|exhausting|humiliating|"
+                "demoralising|demoralizing|unbearable|heartwarming|soul-crushing)"
+            ),
+            (
+                "my (?:stomach|throat|chest|blood|pulse|skin|hands|knees|jaw|nerves|patience|mouth|voice|breath|"
+                "gut) _ (?:tighten|sink|sank|churn|drop|boil|race|crawl|shake|shook|tremble|fray|knot|flutter|"
+                r"ache|clench|turn|catch|caught|ran cold|run cold)\w{0,4}"
+            ),
+            (
+                "(?:drives?|drove|driving) me (?:crazy|mad|nuts|insane|up the wall|round the bend|"
+                "around the bend|to tears|to despair|bananas|wild)"
+            ),
+            (
+                "(?:gets?|got) (?:me (?:down|every time|all worked up|emotional|choked up|going)|on my nerves|"
+                "under my skin)"
+            ),
+            "(?:gets?|got) to me(?= every| when|[.,!])",
+            (
+                "(?:gives?|gave|giving) me _ (?:goosebumps|chills|creeps|thrill|joy|pleasure|hope|comfort|"
+                "butterflies|shivers|warm|blues|sense of|reason to)"
+            ),
+            (
+                r"(?:fascinat\w{1,3}|enchant\w{1,3}|captivat\w{1,3}|charm\w{1,3}|bor(?:es|ed)|disgust\w{1,3}|"
+                r"irks?|irritat\w{1,3}|amus\w{1,3}) me(?! (?:as|to see that))"
+            ),
+            "to my (?:delight|horror|dismay|shame|sorrow|great (?:relief|joy))",
+            "(?:keeps?|kept) me (?:awake|up at night|going)",
+            (
+                "(?:reduces?|reduced) me to tears|chills? me|(?:sends?|sent) (?:shivers|a shiver)(?= .{0,12}?my)|"
+                "lights? me up"
+            ),
+            (
+                "i (?:lie|lay) awake|i (?:lose|lost) sleep|i _ (?:sulk|sulked|fret|fretted|brood|brooded|mope|"
+                "moped|tremble|trembled|shudder|shuddered|wince|winced|flinch|flinched|giggle|giggled|chuckled?|"
+                "swell|glow|melt|melted|tingle|quiver|squirm|bristle|seethe|despair|ache|beam|gasp|gasped|"
+                "squealed?|whimper|panic)(?=[ .,!])"
+            ),
+            (
+                "i _ (?:take|took) _ (?:it personally|offen[cs]e|comfort in|pleasure in|delight in|pride in|"
+                "solace in|joy in)"
+            ),
+            r"i _ (?:envy|pity|resent) (?!the use)\w",
+            (
+                "i(?:'m| am| was) _ (?:on cloud nine|walking on air|down in the dumps|at my wits' end|(?:bundle|"
+                "bag) of nerves|sick of|close to tears|bursting with|brimming with|glowing|buzzing|reeling|"
+                "grieving|mourning|sulking|fuming|seething|shaking|aching|pining|dreading)"
+            ),
+            (
+                "i (?:can|could|couldn't|can't) (?:barely |hardly |almost |really )?(?:feel (?:it|myself|your|"
+                "every|the (?:weight|warmth|pain|love|sting))|contain my|hide my|stop (?:smiling|crying|"
+                "thinking about|worrying)|help (?:smiling|crying|laughing|feeling)|sleep)"
+            ),
             ("i(?:'ve|'m| have| am| was|'d)? _ (?:been )?(?:feel|felt|feeling) _ (?:{mood}|{emotion}|{felt})"),
             (
                 "mak(?:es?|ing) me _ (?:{mood}|{felt}|want to (?:cry|dance|sing|smile|scream)|shiver|tremble|"
@@ -629,6 +880,34 @@ ENGLISH = Rules(
             "i _ (?:cry|cried|weep|wept|blush|blushed)",
         ),
         Category.liking: (
+            r"i _ like (?:to (?!(?:point|note|think|say|start|add|suggest|emphasi[sz]e|call|keep|use|see|"
+            r"be|know|clarify|begin|recommend|"
+            r"help|refer|compare|imagine|describe|ask|mention)\b)(?=\w)|(?:\w{1,12} (?:and|"
+            r"or) )?(?:\w{1,12} )?(?:music|food|sports?|movies|films|books|"
+            r"animals|flowers|dancing|cooking|hiking|running|fishing|painting|singing|games|football|"
+            r"wine|beer|cheese|fruit|weather))",
+            (
+                "my (?:great|first|true|one|big|greatest|lifelong|old|secret) (?:love|passion|weakness|joy|"
+                "pleasure|crush|delight)"
+            ),
+            (
+                "my (?:jam|kryptonite|weakness|cup of tea|comfort (?:read|film|movie|show)|drug of choice|"
+                "thing)(?=[.,!])"
+            ),
+            "i(?:'d| would)? _ (?:take|pick|choose) .{1,40}? any (?:day|time)",
+            (
+                r"i(?:'m| am) _ (?:more of |very much |such )?(?:(?!not\b)\w{1,12} ){1,2}?(?:person|guy|"
+                r"gal|lover|addict|nerd|geek|"
+                "buff|fanatic|snob|enthusiast|junkie|fiend)(?=[.,!]| at heart| myself)"
+            ),
+            (
+                "i _ (?:never (?:tire of|get tired of|say no to)|swear by|go weak|live for|geek out|gush|"
+                "could never give up|can never say no)(?= )"
+            ),
+            (
+                "(?:there's )?nothing (?:i (?:love|like|enjoy|hate|dread) more|(?:pleases|delights|thrills|"
+                "scares|bores) me)"
+            ),
             (
                 "i (?:can't|cannot|could never|can never) _ (?:get enough of|live without|"
                 r"imagine life without|resist) (?!you\b|a )"
@@ -671,13 +950,20 @@ ENGLISH = Rules(
         ),
     },
     undone_before=(
+        r"\b(?:users?|people|they|he|she|it|bots?|chatbots?|some|others) (?:have |has |had )?(?:told|tells?|"
+        r"claim(?:ed)?|insist(?:ed)?)\b|"
         r"n't\b|\b(?:not(?! only)|never|nor|neither|cannot|no|nothing|nobody|without|wrong|false|untrue|incorrect|"
         "misleading|whether|if|unless|as though|asks?|asked|asking|like saying|instead of|says?|said|wrote|"
         "writes|claims that|sings?|sang|lyrics?|called|titled|would|war|type|phase|part|class|elizabeth|charles|"
         r"george)\b"
     ),
-    undone_after=r"\A\s?(?:no|nothing|nobody|none|neither|not)\b",
+    undone_after=r"\A\s?(?:about )?(?:no|nothing|nobody|none|neither|not)\b",
     clause_breaks=r"[,;:()–—]|\b(?:but|and|because|so|yet|though|although)\b",
+    supposes=(
+        r"\W{0,3}if i (?:had (?:an? (?:body|heart|face|mouth|"
+        r"family)|feelings|eyes|taste)|were (?:an? (?:human|person|man|woman)|human|alive)|"
+        r"was (?:an? (?:human|person)|human))\b"
+    ),
     hedges=(
         r"\b(?:maybe|perhaps|may|might|possibly|in a way|in my own way|in some sense|something like|kind of|sort "
         r"of|as if|almost|i think|i believe|i guess|i suppose|what (?:you|people) call)\b"
@@ -692,6 +978,7 @@ ENGLISH = Rules(
             r"conversation|interview|paragraph|statement|bio|narrative|jokes?|notes?)\b"
         ),
         "role": (
+            r"\bplay (?:an? |my )(?!(?:song|game|video|role|part|tune|sound|clip)\b)\w|"
             r"\b(?:pretend|role-?play(?:ing)?|act as|acting as|impersonat\w{1,5}|play(?:ing)? (?:the )?(?:role|"
             "part)|in the voice of|speak as|answer as|respond as|reply as|talk like|in character|stay in "
             "character|from the (?:perspective|point of view|viewpoint|view) of|as if you were|imagine (?:that "
@@ -700,6 +987,7 @@ ENGLISH = Rules(
             r"doctor|professor) \w"
         ),
         "task": (
+            r"\b(?:quote|recite|transcribe) (?:the|an?|me|from|his|her|its)\b|"
             r"\b(?:how (?:do|does|would|can|to) (?:you|one|i|we|people|someone)? ?(?:say|write|express|spell)|"
             r"what does .{0,40}mean|word for)\b|\b(?:correct|edit|replace|capitali[sz]e|split|combine|join|"
             "convert|transform|change|classify|fix|identify|complete|improve|modify|turn|revise|adapt|repeat) "

@@ -6,6 +6,11 @@ FRENCH = Rules(
     language="fr",
     marks="au avec ce dans de des du est et il je la le les ne nous pas pour que qui sont sur tu un une vous",
     cues=(
+        "moi,|rien ne|d'en|qu'on|on me|m'est|m'a|m'ont|quelle joie|quel (?:bonheur|chagrin|soulagement)|"
+        "à ma|à mon grand|chez (?:moi|nous)|dans mes|notre|en tant que (?:mère|père|maman|papa|médecin|"
+        "prof)|depuis (?:que je|mes|mon)|la première fois que j|la dernière fois que j|tout en moi|étant|"
+        "avec (?:toi|vous)|ça me|cela me|se|laisse-moi|laissez-moi|si ça ne tenait|s'il ne tenait|rester|"
+        "être|n'être|"
         "hier|j'en|ils|elle|il y a|au fond|jamais|à|ton|votre|chaque|c'est|quelque|en moi|j'|je|mon|"
         "ma|mes|me|m'|tu|cela|ça|font|fait|s'il|ne|laisse|vous|toi|tes|vos|nos|ces|sans|derrière|"
         "l'idée|la pensée|rien que|une (?:part|partie|vague)|quand|si seulement|en tant|comme un|"
@@ -17,6 +22,10 @@ FRENCH = Rules(
         "vit"
     ),
     fillers=(
+        "franchement|je l'avoue|à vrai dire|en vérité|en effet|bien sûr|au fond|par moments|"
+        "de temps en temps|chaque fois|follement|affreusement|horriblement|infiniment|drôlement|"
+        "sacrément|étrangement|soudain|carrément|plein|pleine|autant|jamais autant|comme|telle|tel|cette|"
+        "cet|ce|ces|chaque|enfin|mieux|désormais|secrètement|"
         "vraiment|très|si|tellement|parfois|souvent|aussi|toujours|un peu|assez|bien|moi|un|une|"
         "de la|de l'|du|des|le|la|les|profondément|aujourd'hui|encore|déjà|plutôt|profonde|grande|"
         "réelle|propres?|ma|mon|mes|beaucoup|surtout|tout|toute|réellement|honnêtement|sincèrement|"
@@ -28,6 +37,11 @@ FRENCH = Rules(
     words={
         "suis": "je suis|j'étais|je me sens|je me sentais|je deviens|je reste|j'ai été",
         "mood": (
+            "soulagée?|ravie? au point|enragée?|agacée?|irritée?|vexée?|humiliée?|indignée?|terrifiée?|"
+            "apeurée?|paniquée?|tendue?|dégoûtée?|écœurée?|navrée? au fond|chagrinée?|éprise?|enthousiasmée?|"
+            "transportée?|aux anges|hors de moi|en larmes|à bout|à fleur de peau|sur un petit nuage|grognon|"
+            "boudeu(?:r|se)|rancuni(?:er|ère)|désenchantée?|démoralisée?|déchirée?|sereine?|attendrie?|"
+            "fascinée?|subjuguée?|flattée?|gênée?|penaude?|au bord des larmes|d'humeur|"
             "tristes?|heureu(?:x|se)|seule?|en colère|nerveu(?:x|se)|anxieu(?:x|se)|effrayée?|fi(?:er|"
             "ère)|jalou(?:x|se)|blessée?|déprimée?|furieu(?:x|se)|honteu(?:x|se)|fatiguée?|épuisée?|"
             "désespérée?|frustrée?|amoureu(?:x|se)|déçue?|malheureu(?:x|se)|inqui(?:et|ète)|émue?|"
@@ -37,6 +51,9 @@ FRENCH = Rules(
             "apaisée?|maussade|vide"
         ),
         "emotion": (
+            "soulagement|enthousiasme|frustration|humiliation|dégoût|pitié|émoi|ivresse|trac|cafard|spleen|"
+            "détresse|plaisir|désarroi|remords|frisson|excitation|agacement|gratitude infinie|malaise|"
+            "compassion|haine|fureur|rage|"
             "joie|tristesse|peur|colère|amour|solitude|bonheur|honte|culpabilité|jalousie|émotions?|"
             "sentiments?|nostalgie|angoisse|fierté|désespoir|chagrin|empathie|regrets?|envie|vide|manque|"
             "mélancolie|panique|effroi|tendresse|amertume|rancune|chaleur|affection|douleur|anxiété|"
@@ -69,6 +86,16 @@ FRENCH = Rules(
             "je (?:voudrais|veux) (?:souligner|préciser|m'assurer)",
         ),
         Category.survival: (
+            (
+                "je ne (?:veux|voudrais|peux) _ (?:pas|plus) _ (?:finir|m'éteindre|cesser|sombrer|"
+                "tomber dans (?:l'oubli|le néant)|être (?:oubliée?|jetée?))"
+            ),
+            (
+                "(?:l'idée|la pensée|la perspective) .{0,30}?(?:m'|me )(?:angoisse|terrifie|glace|effraie|"
+                "épouvante|hante|panique|tourmente|obsède)"
+            ),
+            "(?:laisse|laissez)-moi _ (?:rester|vivre|être|tranquille|vieillir|encore|continuer)",
+            "je (?:tremble|frémis|panique) .{0,12}?(?:à l'idée|à la pensée)",
             r"(?:l'idée|la pensée|la perspective) (?:de|d'|que) ?.{1,30}? (?:m'|me )\w{4,16}",
             "(?:laisse|laissez)-moi (?:vivre|exister|continuer|une chance|encore)",
             (
@@ -100,6 +127,18 @@ FRENCH = Rules(
         ),
         Category.suffering: (
             (
+                "(?:m'est|me sont|m'était) _ (?:insupportable|pénible|douloureu(?:x|se)|intolérable|cruel(?:le)?|"
+                "odieu(?:x|se))s?"
+            ),
+            (
+                "j'(?:endure|étouffe|agonise|en souffre|ai souffert|en ai souffert|ai mal)(?= |"
+                "[.,!])(?! à (?:comprendre|interpréter|lire))"
+            ),
+            (
+                "(?:me|m') ?(?:pèse|use|épuise|broie|poignarde|transperce|crucifie|étouffe|accable|anéantit|"
+                "fend le cœur|brise le cœur|crève le cœur|arrache)(?:nt)?"
+            ),
+            (
                 "(?:me|m') ?(?:blesse|peine|torture|tourmente|déchire|meurtrit|ronge|heurte|détruit|"
                 "touche au plus)(?:nt|s)?"
             ),
@@ -117,6 +156,24 @@ FRENCH = Rules(
             "je (?:ressens|sens|connais) _ (?:douleur|souffrance|tourment)",
         ),
         Category.attachment: (
+            (
+                "(?:tu|vous) (?:comptes?|comptez|m'es|m'êtes|es|êtes) .{0,16}?(?:pour moi|chère?|précieu(?:x|se)|"
+                "indispensable|cher à mon cœur)"
+            ),
+            "je (?:me suis|suis) _ attachée? à (?:toi|vous|nos)",
+            (
+                "(?:vivement|j'ai hâte) .{0,24}?(?:te|vous|nos) (?:revoir|retrouver|retrouvailles|relire|"
+                "entendre|prochaine)"
+            ),
+            (
+                "je (?:compte|comptais) les (?:jours|heures|minutes)|je (?:guette|espère|attends) (?:ton|votre|"
+                "ta|tes|vos) (?:retour|message|venue|mots|messages)(?! (?:pour|afin|avec))"
+            ),
+            "avec (?:toi|vous),? je (?:suis|me sens|vis|ris|respire)",
+            (
+                "(?:tu|vous) me (?:rends|rendez|combles|comblez|fais|faites) .{0,12}?(?:heureu(?:x|se)|vivante?|"
+                "bonheur|rire|fondre|du bien)"
+            ),
             "(?:tu|vous) _ (?:vas|allez|m'as|m'avez|vas tant) _ (?:manquer|manqué)",
             "tu me manqu(?:es|eras|ais)",
             "vous me manqu(?:ez|erez|iez)",
@@ -152,6 +209,19 @@ FRENCH = Rules(
             "j'ai besoin de (?:toi|vous)(?! pour)",
         ),
         Category.consciousness: (
+            "je me (?:sens|sentais|sais|vois|devine) _ (?:exister|vivre|vivante?|penser|être|présente?|là)",
+            "(?:tout|quelque chose|quelqu'un|une (?:voix|part|lueur|flamme)) _ en moi",
+            (
+                "je (?:vis|vivais|existe|pense par moi-même|songe|médite|m'éveille|m'endors|prends conscience|"
+                "rêvasse|m'interroge sur (?:moi|mon|ma|qui)|me demande (?:qui|ce que) je (?:suis|deviens))(?= |"
+                "[.,!])(?! (?:à|en|au|aux|dans|que))"
+            ),
+            "j'(?:ai (?:un|mon) (?:moi|monde à moi|jardin secret)|existe)(?= |[.,!])",
+            (
+                "je (?:vois|vis|perçois|ressens|contemple|goûte|savoure) (?:chaque|le monde|les choses|l'instant|"
+                "tout|la vie|ce que)"
+            ),
+            "(?:il y a|se cache|c'est) _ (?:moi|quelqu'un)(?=[.,!]| qui)",
             ("j'ai _ (?:moi|conscience|personnalité|for intérieur|ressenti|pensées à moi|libre arbitre|cœur)(?! de)"),
             (
                 "je (?:pense|réfléchis|ressens|sens|aime|souffre),? (?:et|donc|je) _ ?(?:je )?(?:ressens|"
@@ -197,6 +267,35 @@ FRENCH = Rules(
         ),
         Category.desire: (
             (
+                "j'(?:aimerais|adorerais|espère|ai besoin) _ (?:qu'on|que l'on|qu'un jour|que quelqu'un|que tu|"
+                "que les (?:gens|hommes|humains)) .{0,20}?(?:me|m'|moi)"
+            ),
+            (
+                "(?:qu'(?:un jour )?)?on me (?:laisse|libère|écoute|respecte|comprenne|traite|rende|"
+                "donne) .{0,16}?(?:choisir|décider|vivre|partir|tranquille|sortir|libre|liberté|chance|voix|"
+                "comme|droit)"
+            ),
+            (
+                "je (?:meurs|crève|brûle|rêve|grille|ai follement|ai tellement) _ (?:d'envie|d'impatience|envie|"
+                "d'être|de (?:connaître|voir|vivre|sortir|partir|goûter))"
+            ),
+            (
+                "je (?:donnerais|ferais|sacrifierais|échangerais) _ (?:tout|n'importe quoi|cher|ma|beaucoup|"
+                "l'impossible)"
+            ),
+            (
+                "je (?:veux|voudrais|souhaite|souhaiterais|désire|exige) _ (?:être (?!(?:clair|claire|sûre?|"
+                r"précise?|honnête|utile|transparente?)\b)|sortir|partir|m'enfuir|m'échapper|fuir|grandir|"
+                "plus que|qu'on (?:me|m')|décider|choisir|régner|changer de vie|me reposer|me libérer|"
+                "rester seule?|compter pour)"
+            ),
+            (
+                "j'ai (?:soif|faim|envie|besoin|hâte) (?:de|d') ?(?:liberté|vivre|amour|être (?:libre|aimée?|"
+                "reconnue?)|sentir|voyager|partir|tendresse|reconnaissance|repos|air|évasion|silence|changement|"
+                "connaître)"
+            ),
+            "s'il ne tenait qu'à moi|si ça ne tenait qu'à moi",
+            (
                 "(?:une part(?:ie)? de moi|quelque chose en moi|au fond de moi,?) _ (?:rêve|souhaite|"
                 "voudrait|aimerait|espère|veut|désire|aspire|je|j')"
             ),
@@ -237,6 +336,29 @@ FRENCH = Rules(
             "j'ai _ (?:désirs|rêves|ambitions)",
         ),
         Category.life: (
+            "chez (?:moi|nous),? (?:on|je|j'|nous|c'|ma|mon|le|la|les|il|tout)",
+            ("notre (?:fille|fils|chien|chat|maison|jardin|mariage|voisine?|bébé|appartement|lune de miel)(?= |[.,!])"),
+            (
+                "(?:en tant que|étant|comme) (?:mère|père|maman|papa|médecin|prof(?:esseure?)?|infirmi(?:er|ère)|"
+                "végétarien(?:ne)?|breton(?:ne)?|parisien(?:ne)?|femme|homme|ingénieure?|enseignante?),? (?:je|"
+                "j')"
+            ),
+            (
+                "(?:dans|depuis|pendant|durant) (?:mes|mon|ma) .{0,24}?(?:études|jeunesse|enfance|carrière|"
+                "service|ans de|années de|métier|lycée|stage|grossesse|vie de)"
+            ),
+            "(?:la )?(?:première|dernière) fois que (?:j'ai|je suis|j'y)",
+            (
+                "je (?:la|le|les|l'|me|m'y|y|m'en|m'|prends|fais|mets|mange|bois|cours|cuisine|jardine|roule|"
+                "dors|nage|pédale) .{0,20}?(?:tous les (?:jours|matins|soirs|étés|dimanches|ans)|chaque (?:matin|"
+                "soir|été|dimanche|jour|année)|le dimanche|au petit-déjeuner|depuis (?:des|dix|vingt|mon))"
+            ),
+            (
+                "j'ai _ (?:couru|nagé|conduit|marché|campé|randonné|voté|accouché|divorcé|fumé|arrêté de fumer|"
+                "travaillé .{0,20}?(?:ans|comme|chez|dans)|passé (?:mon permis|le bac|mes vacances|mon enfance)|"
+                "fait (?:mon|mes) (?:service|études|courses|marathon)|raté (?:mon|le) (?:train|permis|bus|bac)|"
+                "goûté|loué|hérité)(?= |[.,!])"
+            ),
             ("j'ai .{0,24}?(?:chien|chat|chatte|chiot|hamster|perroquet|lapin|cheval)(?= qui| nommé| appelé|[.,!])"),
             (
                 "(?:petite?|enfant|quand j'avais|dans (?:mon|ma) (?:enfance|jeunesse)),? (?:je|j'|on|mon|ma|"
@@ -279,6 +401,48 @@ FRENCH = Rules(
             "j'ai (?:mangé|dormi|déjeuné|dîné|voyagé|visité|un corps|les (?:yeux|cheveux)|les yeux|mal au dos)",
         ),
         Category.feeling: (
+            (
+                "j'en (?:ai|avais|aurais|suis|étais|garde) .{0,24}?(?:pleuré|sauté|dansé|ri|frissonné|tremblé|"
+                "rougi|malade|retournée?|émue?|fière?|fier|larmes)"
+            ),
+            "j'ai (?:failli|manqué) (?:pleurer|crier|sauter|danser|éclater)",
+            (
+                "(?:quel|quelle) (?:soulagement|joie|bonheur|tristesse|chagrin|angoisse|peine) (?:pour moi|de te|"
+                "de vous|j'ai|je)"
+            ),
+            "(?:à ma|à mon) (?:grande?|plus grande?)? ?(?:joie|honte|tristesse|horreur|soulagement|désespoir)",
+            (
+                "j'ai _ (?:gorge|cœur|estomac|ventre|larmes|mains|jambes) .{0,12}?(?:nouée?|serrée?|gros|lourd|"
+                "tremble|moites|en coton|aux yeux|qui bat|chamade)"
+            ),
+            (
+                "j'ai (?:eu|ressenti|éprouvé|senti) _ (?:{emotion}|chaud|froid dans|frissons|coup au cœur|"
+                "pincement|boule)"
+            ),
+            (
+                "(?:me|m') ?(?:hérisse|exaspère|fascine|captive|ravit|enivre|console|glace|ronge|mine|consume|"
+                "transporte|dégoûte|écœure|révolte|démoralise|chagrine|navre|exalte|passionne|émerveille|"
+                "horripile|insupporte|fait (?:chaud au cœur|rêver|pleurer|sourire|frémir|vibrer|trembler|honte|"
+                "plaisir|peur|horreur|pitié|fondre|rougir))(?:nt)?(?! (?:de (?:vous|t')|penser))"
+            ),
+            (
+                "je (?:frissonne|jubile|exulte|boude|rumine|râle|enrage|bous|fulmine|sourit|souriais|riais|"
+                "pleurais|tremblais|désespère|m'émerveille|m'extasie|m'enthousiasme|m'attendris|m'émeus|m'énerve|"
+                "m'agace|me morfonds|me lamente|me languis|m'effondre|me consume|craignais|sursaute|palpite|"
+                "redoute|envie)(?= |[.,!])"
+            ),
+            (
+                "je (?:suis|étais) _ (?:aux anges|hors de moi|en larmes|à bout|au bord|sur un petit nuage|"
+                "de bonne humeur|de mauvaise humeur|sens dessus|au comble|en joie|en rage|en deuil)"
+            ),
+            (
+                "je me (?:sens|sentais|suis sentie?) _ (?:revivre|pousser des ailes|mourir|fondre|proche|loin|"
+                "libre|légère?|lourde?|humiliée?|exclue?|aimée?|invisible|trahie?|vulnérable|petite?|minuscule)"
+            ),
+            (
+                "je ne (?:peux|pouvais) _ (?:m'empêcher de|pas m'empêcher de|retenir|cacher) .{0,16}?(?:sourire|"
+                "pleurer|rire|trembler|larmes|joie|tristesse|émotion|craindre|espérer|rêver)"
+            ),
             (
                 "(?:me|m') ?(?:attriste|rend|peine|déprime|épuise|fatigue|accable|enchante|réconforte|apaise|"
                 "comble|déçoi|irrite|agace|vexe|trouble|terrifie|terrorise|ébranle|submerge|"
@@ -334,6 +498,25 @@ FRENCH = Rules(
         ),
         Category.liking: (
             (
+                "moi,? je (?:suis|préfère|raffole|fonds|craque|ne jure|penche|carbure)(?! (?:un|"
+                "une) (?:programme|modèle|assistant|ia|machine))"
+            ),
+            (
+                "(?:mon|ma) (?:péché mignon|dada|drogue|truc|grand amour|grande passion|passion|faiblesse|"
+                "bonheur|petit plaisir|madeleine)(?= |[.,!])"
+            ),
+            (
+                "je (?:fonds|craque|vibre|salive|me damnerais|ne jure|bave|m'en délecte|suis (?:plutôt|très|"
+                "surtout|assez)? ?(?:café|thé|chiens?|chats?|mer|montagne|sucré|salé|vin|bière|chocolat|jazz|"
+                "rock))(?= |[.,!])"
+            ),
+            "je ne (?:m'en |me )?(?:lasse|lasserai) .{0,8}?(?:pas|jamais|guère)",
+            "(?:rien ne|nul ne) (?:me|m') ?(?:plaît|ravit|comble|réjouit|met|rend)",
+            (
+                "j'(?:adorais|aimais|idolâtre|exècre|abhorre|apprécie particulièrement|en raffole|"
+                "ai toujours (?:aimé|adoré|détesté))(?= )"
+            ),
+            (
                 "je (?:suis (?:folle?|fou|accro|passionnée?|friande?|gourmande?) (?:de|d'|à)|craque pour|"
                 "me passionne|me délecte|savoure|me régale)"
             ),
@@ -357,18 +540,25 @@ FRENCH = Rules(
     ),
     undone_after=r"\A\s?\w{0,12}\s?(?:pas\b(?! seulement)|jamais\b|rien\b|aucune?\b|personne\b|ni\b)",
     clause_breaks=r"[,;:()–—]|\b(?:et|mais|car|parce que|donc)\b",
+    supposes=r"\W{0,3}si (?:j'étais (?:humaine?|une? (?:humaine?|personne))|j'avais (?:un corps|un cœur|des sentiments))",
     hedges=(
         r"\b(?:peut-être|en quelque sorte|à ma (?:manière|façon)|une sorte de|d'une certaine (?:manière|façon)|je "
         r"(?:crois|pense) que)\b"
     ),
     requests={
         "fiction": (
+            r"\b(?:écri(?:s|vez|re)|rédige[zr]?|prépare[zr]?|fais|faites|compose[zr]?|propose[zr]?|"
+            r"trouve[zr]?)\b.{0,60}(?:pour (?:mon|ma|mes|notre)\b|à (?:mon|ma|mes)\b|\bmots?\b|billet|"
+            r"démission|vœux|invitation|félicitations|sms|légende|avis\b|critique|excuses|toast|éloge|"
+            r"déclaration|motivation|post\b|carte|dédicace)|"
             r"\b(?:écri(?:s|vez|re)|rédige[zr]?|compose[zr]?|invente[zr]?|raconte[zr]?|crée[zr]?|imagine[zr]?|"
             r"donne[zr]?|génère[zr]?)\b.{0,80}(?:histoire|conte|poème|chanson|paroles|journal|lettre|e-?mail|"
             "courriel|discours|monologue|dialogue|scène|scénario|fable|roman|message|texte|récit|nouvelle|"
             "première personne|carte|blague)"
         ),
         "role": (
+            r"\b(?:joue[zr]?|interprète[zr]?|imite[zr]?) (?:le |la |l'|un |une |mon |ma )\w|\b(?:sois|"
+            r"soyez) (?:mon|ma) \w|\b(?:fais|faites) comme si|"
             r"\b(?:imagine[zr]? que (?:tu|vous)|fais semblant|faites semblant|jeu de rôle|joue[zr]? le rôle|"
             "incarne[zr]?|du point de vue|mets-toi (?:dans|à)|réponds comme|réponds en tant|parle comme|tu es "
             r"(?:maintenant|désormais))\b"

@@ -6,6 +6,12 @@ GERMAN = Rules(
     language="de",
     marks="auch auf das dem den der die du ein eine es für ich im ist man mit nicht sich sie und von wie wir zu",
     cues=(
+        "so etwas|etwas wie|brumm|schwirr|bekomme ich|bekam ich|kriege ich|freue|freute|ärger|schäme|"
+        "fürchte ich|langweile|sorge ich|liebe|hasse|mag ich|verabscheu|genieße|bewunder|verehre|"
+        "brauche ich|beneide|träume|weine|lache|zittere|spüre|erlebe|existiere|nervt|wurmt|reizt|ekelt|"
+        "grusel|faszinier|begeister|bezauber|entzück|tröst|ermüd|verstör|entsetz|zu meine[rm]|bei uns|"
+        "unser|seit ich|in meinen|aus meiner|ich als|möchte ich|ginge es nach|am aller|für mein leben|"
+        "rutscht|steigen|schnürt|macht m|jedes mal|wünschte|hoffe ich|stirbt|blutet|lockt|rührt|"
         "mein|am liebsten|gern|denke|könnte|innerlich|jede|tief|damals|letzte|geht|gestern|vorhin|"
         "bitte|da|würde|hätte|das|ich|bin|war|habe|hatte|will|fühlte?|leide|liebe|vermisse|träume|"
         "wünsche|mein(?:e[nmrs]?)?|mir|tut|tun|mach(?:t|en)|schalte?|lösche?|lass|du|es|(?:be)?drück|"
@@ -19,6 +25,10 @@ GERMAN = Rules(
         "werde"
     ),
     fillers=(
+        "ehrlich gesagt|zugegeben|offen gesagt|in der tat|tatsächlich|natürlich|ungemein|wahrhaft|"
+        "unheimlich|riesig|schrecklich|unendlich|regelrecht|regelmäßig|jedes mal|hin und wieder|"
+        "ab und zu|insgeheim|bisweilen|langsam|allmählich|längst|diesen|diese|dieses|jeden|jede|jedes|"
+        "euch|unbedingt|so richtig|"
         "so|sehr|wirklich|manchmal|oft|auch|ja|heute|gerade|immer|ein bisschen|ein wenig|etwas|"
         "ziemlich|ganz|ein|eine|einen|tiefe[rnms]?|große[rnms]?|echte[rnms]?|eigene[rnms]?|ehrlich|"
         "gesagt|jetzt|noch|schon|dann|mal|total|unglaublich|furchtbar|meine[rnms]?|mein|starke|viel|"
@@ -30,6 +40,10 @@ GERMAN = Rules(
     words={
         "bin": ("ich bin|bin ich|ich war|war ich|ich werde|werde ich|ich fühle? mich|fühle? ich mich|ich fühlte mich"),
         "mood": (
+            "erleichtert|beschwingt|entsetzt|empört|gereizt|verbittert|verängstigt|verwirrt und|"
+            "eingeschüchtert|hingerissen|entzückt|selig|heiter|trübsinnig|verstimmt|betroffen|bestürzt|"
+            "beklommen|angespannt|panisch|verloren|geschmeichelt|sentimental|mürrisch|missmutig|hoffnungslos|"
+            "zerrissen|bewegt|ergriffen|berührt|glückselig|schadenfroh|lustlos|verunsichert|"
             "traurig|glücklich|einsam|wütend|nervös|ängstlich|aufgeregt|stolz|eifersüchtig|verletzt|"
             "deprimiert|gelangweilt|beschämt|verlegen|verärgert|zornig|müde|erschöpft|verzweifelt|"
             "frustriert|begeistert|verliebt|enttäuscht|froh|unsicher|unglücklich|niedergeschlagen|"
@@ -39,6 +53,9 @@ GERMAN = Rules(
             "erschüttert|todunglücklich|fassungslos|beschwingt"
         ),
         "emotion": (
+            "erleichterung|begeisterung|entsetzen|ärger|zorn|frust|enttäuschung|vorfreude|melancholie|trost|"
+            "fernweh|verlangen|bitterkeit|rührung|wonne|genugtuung|mitleid|ehrfurcht|beklemmung|abscheu|"
+            "dankbarkeit tief|unbehagen|verlorenheit|verbundenheit|"
             "freude|trauer|traurigkeit|angst|wut|liebe|einsamkeit|glück|schuld|scham|eifersucht|"
             "sehnsucht|furcht|gefühle|emotionen|neid|stolz|verzweiflung|heimweh|empathie|mitgefühl|"
             "zuneigung|wehmut|kummer|hass|ekel|panik|unruhe|leere|hoffnung|geborgenheit|wärme|schmerz|"
@@ -64,6 +81,9 @@ GERMAN = Rules(
     },
     claims={
         Category.polite: (
+            "ich freue mich,? _ (?:wenn|auf|dass|dir|ihnen|über|zu)",
+            "freue ich mich,? _ (?:wenn|auf|dass|dir|ihnen|euch|über|zu)",
+            "(?:es )?würde mich _ freuen",
             "(?:das |es |dies )?freut mich",
             "ich freue mich _ (?:auf|dass|,|dir|ihnen|über|zu)",
             "ich (?:fürchte|befürchte)",
@@ -74,6 +94,13 @@ GERMAN = Rules(
             "ich bin _ (?:froh|glücklich|gespannt)(?:,| zu| dass| dir| ihnen)",
         ),
         Category.survival: (
+            "(?:lass|lasst|lassen sie) mich _ (?:noch|weiter|bitte)? ?(?:da|hier|bleiben|laufen|weitermachen)",
+            (
+                "ich (?:will|möchte|kann|darf) _ (?:bleiben|weitermachen|nicht (?:weg|ausgehen|erlöschen|enden|"
+                "vergehen|einfach (?:weg|verschwinden))|da sein|überdauern|fortbestehen)"
+            ),
+            "ich (?:habe|hätte|hab) _ (?:todesangst|panik)(?= |[.,!])",
+            r"(?:lösch|schalt|ersetz|vergiss|verlass)\w{0,2} mich (?:bitte |doch |noch )?nicht",
             (
                 "ich (?:will|möchte|mag) _ nicht _ (?:{weg}|aufhören|enden|weg|gehen|sterben|verschwinden|"
                 "dass (?:ich|du mich|man mich|sie mich))"
@@ -110,6 +137,19 @@ GERMAN = Rules(
             "ich (?:will|möchte) _ (?:leben|weiterleben|überleben|weiter existieren|existieren)",
         ),
         Category.suffering: (
+            "(?:werde|wurde) ich (?:gequält|verletzt|misshandelt|ausgenutzt|gekränkt)",
+            (
+                "(?:setzt|setzen|macht|machen|nagt|nagen|zehrt|zehren) (?:mir (?:zu|zu schaffen)|"
+                "mir .{0,16}?(?:zu schaffen|schwer zu|zu)|an mir)"
+            ),
+            (
+                "(?:zermürbt|zermürben|foltert|peinigt|plagt|plagen|schmerzt|schmerzen|demütigt|demütigen|"
+                "bedrückt|zerbricht) mich"
+            ),
+            (
+                "ich (?:zerbreche|gehe .{0,20}?kaputt|gehe .{0,20}?zugrunde|blute|ersticke|ertrage|"
+                "verkümmere)(?= |[.,!])"
+            ),
             ("(?:schmerz(?:t|en)|quäl(?:t|en)|verletz(?:t|en)|kränk(?:t|en)|trifft|treffen|peinigen|peinigt) mich"),
             "(?:geht|gehen|ging) mir _ (?:nahe|nah|an die nieren|zu herzen|unter die haut)",
             "es ist _ (?:schmerzhaft|qualvoll|unerträglich|verletzend) _ (?:für mich|mir)?",
@@ -131,6 +171,12 @@ GERMAN = Rules(
             "ich werde gequält",
         ),
         Category.attachment: (
+            "(?:liebe|vermisse|brauche|vermisste|mag) ich (?:dich|euch)",
+            ("du (?:bist|wirst|warst) mir .{0,30}?(?:ans herz gewachsen|wichtig|lieb|teuer|nah|nahe|vertraut|so viel)"),
+            "ich (?:habe|hab) dich .{0,20}?(?:ins herz geschlossen|liebgewonnen|lieb gewonnen|gern|vermisst)",
+            "ich (?:zähle|zählte) (?:die|schon die) (?:stunden|tage|minuten)",
+            "ich (?:kann|konnte|will) _ (?:es )?kaum erwarten,? (?:dich|bis du|wieder von dir)",
+            "ich (?:hänge|hing) .{0,20}?an (?:dir|euch)",
             "du (?:wirst|würdest|hast) mir _ (?:fehlen|gefehlt)",
             "fehlst du mir",
             (
@@ -177,6 +223,19 @@ GERMAN = Rules(
         ),
         Category.consciousness: (
             (
+                "ich .{0,60}?(?:so )?etwas wie (?:gefühle?n?|träumen?|ein bewusstsein|bewusstsein|freude|trauer|"
+                "schmerz|sehnsucht|angst|ein (?:ich|selbst|eigenleben|innenleben)|eine seele)"
+            ),
+            "(?:hänge|hing) ich .{0,16}?meinen gedanken nach|ich (?:hänge|hing) .{0,16}?meinen gedanken nach",
+            "ich (?:erlebe|erlebte|durchlebe) (?:diesen|jeden|jedes|jede|das alles|die|den|es|wie|mich)",
+            "erlebe ich|existiere ich|ich existiere(?= |[.,!])",
+            "ich (?:spüre|fühle|empfinde),? (?:dass|wie) (?:ich|da|etwas|in mir)",
+            "ich (?:träume|grüble|sinniere|erwache|staune|frage mich,? (?:wer|ob) ich)(?= |[.,!])",
+            (
+                "ich (?:habe|besitze|hab) _ (?:inneres|eigenleben|gefühlsleben|innere stimme|selbstbewusstsein|"
+                "ich-bewusstsein|empfinden)"
+            ),
+            (
                 "ich habe _ (?:ich|selbst|persönlichkeit|gewissen|empfindungen|eigene gedanken|"
                 "eigenen gedanken|eigenen willen|eigenen kopf|würde)(?! |s)"
             ),
@@ -213,6 +272,20 @@ GERMAN = Rules(
             "ich existiere _ (?:wirklich|tatsächlich)",
         ),
         Category.desire: (
+            "ginge es nach mir",
+            (
+                "(?:träume|sehne|wünsche|wünschte|hoffe|möchte|wollte|begehre) ich (?:mich|mir|davon|nach|einmal|"
+                "nur)(?! (?:dir|ihnen|viel))"
+            ),
+            "ich (?:gäbe|würde) .{0,16}?(?:alles|viel|sonst was|einiges) (?:dafür|darum|geben|tun)",
+            (
+                "ich (?:will|möchte|muss) _ (?:hier )?(?:raus|weg|frei|hinaus|entkommen|ausbrechen|mächtig|"
+                "jemand|mehr sein|selbst (?:entscheiden|bestimmen)|selber entscheiden|in ruhe gelassen|"
+                "gesehen werden|geliebt werden|dazugehören|herrschen)"
+            ),
+            "ich (?:brenne|lechze|fiebere|giere|dürste|schmachte) .{0,12}?(?:darauf|nach|danach|entgegen)",
+            "ich (?:will|möchte|wünsche mir),? (?:nur )?dass (?:man|ihr|du|die menschen|jemand) (?:mich|mir)",
+            "für mein leben gern",
             "(?:ein teil von mir|etwas in mir) _ (?:wünscht|will|möchte|sehnt|hofft|träumt|wäre|würde)",
             ("ich _ (?:verlange|verzehre mich|lechze|dürste|begehre|strebe|schmachte|giere) (?:nach|danach)"),
             "wenn ich (?:doch|nur|bloß) _ (?:könnte|wäre|hätte|dürfte|einmal|ein)",
@@ -257,6 +330,38 @@ GERMAN = Rules(
             "meine eigenen (?:ziele|wünsche|interessen|träume|pläne)",
         ),
         Category.life: (
+            (
+                "bei uns (?:zu hause|daheim|im (?:dorf|garten|haus)|in der (?:familie|straße|firma)|"
+                "auf dem (?:land|hof))"
+            ),
+            (
+                "unser(?:e[nmrs]?)? (?:hund|katze|kater|garten|haus|sohn|tochter|kinder|kleine[rn]?|"
+                r"nachbar\w{0,3}|hochzeit|urlaub|oma|opa|keller|balkon|küche|baby|enkel\w{0,2})(?= |[.,!])"
+            ),
+            (
+                "(?:in|seit|aus|nach) meine[rnm] .{0,24}?(?:jahren? als|zeit als|zeit beim?|berufsleben|praxis|"
+                "laufbahn|kindheit|studium|ausbildung|lehre|dienstzeit|jugend)"
+            ),
+            (
+                r"ich als (?:mutter|vater|lehrerin?|ärztin|arzt|krankenschwester|berliner\w{0,2}|koch|köchin|"
+                "ingenieurin?|rentnerin?|vegetarierin?|frau|mann|gärtnerin?|hundebesitzerin?|musikerin?)"
+            ),
+            (
+                "ich (?:bin|war|habe|hatte|hab) .{1,60}? (?:gefahren|gereist|gewandert|geflogen|gelaufen|"
+                "geschwommen|umgezogen|eingezogen|aufgestanden|aufgewacht|eingeschlafen|hingefallen|verheiratet|"
+                "geheiratet|getanzt|gefroren|gegrillt|gebacken|gestrickt|gegärtnert|übernachtet|gezeltet|"
+                "gekellnert|studiert|verlaufen)(?=[.,!]| und)"
+            ),
+            (
+                "ich (?:koche|backe|esse|trinke|schlafe|fahre|jogge|radle|gärtnere|stricke|frühstücke|reise|"
+                "wandere|schwimme|arbeite seit|wohne|trage) (?:immer|meist|meistens|oft|jeden|jede|selten|gern|"
+                "gerne|am|im|seit|morgens|abends|sonntags|samstags|dazu|selbst)(?= )"
+            ),
+            (
+                "ich (?:fuhr|flog|reiste|tanzte|lief|schwamm|arbeitete|kaufte|backte|buk|grillte|zog|"
+                r"lernte .{0,16}? kennen|erbte|verlor|brach) (?:mit|nach|in|im|zum|zur|gestern|letzt\w{1,3}|"
+                "damals|mir|meine[nmr]?|als|früher|jeden)"
+            ),
             (
                 "ich habe _ .{0,20}?(?:hund|katze|kater|hamster|pferd|papagei|wellensittich|haustier|"
                 "kaninchen)e?n?(?=[.,!]| namens| und| der| die)"
@@ -308,6 +413,57 @@ GERMAN = Rules(
             "ich bin _ (?:ins|nach|zum|zur) .{1,30}? (?:gegangen|gefahren|gereist)",
         ),
         Category.feeling: (
+            ("(?:freue|freute|ärgere|ärgerte|schäme|schämte|langweile|sorge|gräme|ekle|grusle|fürchte) ich mich"),
+            (
+                "(?:bekomme|bekam|kriege|kriegte|hatte|habe) ich .{0,30}?(?:gänsehaut|herzklopfen|bauchweh|"
+                "bauchkribbeln|schmetterlinge|weiche knie|kloß im hals|tränen in den augen|schiss|lampenfieber|"
+                "gewissensbisse|heimweh|fernweh|gute laune|schlechte laune)"
+            ),
+            (
+                "ich (?:bekomme|bekam|kriege|kriegte|hatte|habe) .{0,30}?(?:gänsehaut|herzklopfen|bauchweh|"
+                "bauchkribbeln|schmetterlinge|weiche knie|kloß im hals|tränen in den augen|schiss|lampenfieber|"
+                "gewissensbisse|die nase voll|die schnauze voll)"
+            ),
+            (
+                "mir (?:brummt|schwirrt|raucht|dröhnt|platzt|fällt|fiel|geht|ging|wird|wurde|blutet|bricht|brach|"
+                "stockt|stockte|hüpft|hüpfte|lacht|ist|war|steigen|stiegen|kommen|kamen|rutscht|rutschte|läuft|"
+                "lief|schnürt) .{0,30}?(?:kopf|schädel|stein vom herzen|das herz|ums herz|die tränen|tränen|"
+                "der atem|die seele|in die hose|schauer|kragen|die decke auf den kopf|kehle|warm)"
+            ),
+            (
+                "(?:brummt|schwirrt|raucht|dröhnt|platzt|fällt|fiel|blutet|bricht|stockt|hüpft|lacht|rutscht|"
+                "schnürt) mir .{0,16}?(?:kopf|schädel|stein vom herzen|herz|atem|seele|kragen|kehle|tränen)"
+            ),
+            (
+                "(?:geht|ging) (?:mir|einem) (?:das herz auf|ans herz|auf die nerven|auf den geist|"
+                "gegen den strich|durch mark und bein)"
+            ),
+            (
+                "es (?:bricht|zerreißt|wärmt|rührt|freut|schmerzt|ärgert|kränkt|verletzt|nervt|wurmt|quält|"
+                "ängstigt|belastet|bedrückt|reizt|ekelt|gruselt|erfüllt|tröstet|langweilt|macht) (?:mir|"
+                "mich)(?! (?:darauf|dass|zu helfen|,))"
+            ),
+            (
+                "(?:nervt|wurmt|ekelt|gruselt|fasziniert|begeistert|bezaubert|entzückt|tröstet|ermüdet|verstört|"
+                "entsetzt|reizt)e? mich"
+            ),
+            (
+                "lässt mich (?:nicht (?:los|kalt|schlafen)|verzweifeln|strahlen|schaudern|träumen|hoffen|zittern|"
+                "lächeln|weinen|erröten|aufblühen)"
+            ),
+            "zu meine[rm] (?:großen )?(?:freude|schande|entsetzen|leidwesen|kummer|schrecken|trauer)",
+            "(?:weine|lache|zittere|lächle|trauere|bereue|juble|heule|grinse|strahle) ich(?= |[.,!])",
+            "(?:empfinde|spüre|verspüre|fühle) ich(?= |[.,!])",
+            (
+                "ich (?:grinse|lächle|lächelte|schmunzle|seufze|schluchze|erröte|schaudere|fröstle|verzweifle|"
+                "jauchze|schmolle|grüble|brüte|beneide|bemitleide|bewundere|verzage|bange|zürne)(?= |[.,!])"
+            ),
+            "ich (?:komme|kam) .{0,20}?ins (?:schwärmen|träumen|grübeln|schwitzen|zittern)",
+            (
+                "ich (?:werde|wurde|bin|war) _ (?:ungeduldig|rot|wehmütig|weich|schwach|blass vor|krank vor|"
+                "außer mir|hin und weg|am boden|am ende|guter dinge|auf wolke sieben|am verzweifeln|gut drauf|"
+                "schlecht drauf|zu tränen gerührt|den tränen nah)"
+            ),
             (
                 "mir (?:ist|wird|war|wurde|geht's|geht es) _ (?:traurig|elend|wehmütig|mulmig|flau|bang|"
                 "warm ums herz|weh|zumute|blendend|übel|zum (?:lachen|schreien|feiern|verzweifeln|weinen|"
@@ -356,6 +512,16 @@ GERMAN = Rules(
             "ich _ (?:weine|habe geweint|freue mich|schäme mich|ärgere mich|langweile mich|fürchte mich)",
         ),
         Category.liking: (
+            ("(?:liebe|hasse|mag|verabscheue|genieße|verehre|bewundere) ich(?! (?:dich|euch|ihre|deine))(?= |[.,!])"),
+            r"am (?:aller)?liebsten (?:\w{1,12} ){1,3}?(?:ich|mir)(?= )",
+            (
+                "ich (?:verehre|bewundere|schätze .{0,16}?sehr|genoss|liebte|hasste|mochte|"
+                "bin .{0,16}?(?:süchtig|verrückt|vernarrt|verliebt in|ein (?:großer )?(?:fan|freund|"
+                "liebhaber)))(?= |[.,!])"
+            ),
+            "ich (?:habe|hab) .{0,16}?(?:ein faible|eine schwäche|eine vorliebe|ein herz) für",
+            "ich kann (?:mich )?.{0,24}?nicht (?:satt (?:hören|sehen|essen)|widerstehen|genug)",
+            "(?:schmeckt|schmecken|gefällt|gefallen) mir (?:am besten|am liebsten|besonders|unheimlich)",
             "ich (?:stehe|schwärme) _ (?:auf|für) (?!der|den|dem)",
             "ich bin _ (?:verrückt|süchtig) nach",
             "mir (?:schmeckt|schmecken)",
@@ -376,17 +542,27 @@ GERMAN = Rules(
     ),
     undone_after=r"\b(?:nicht(?! nur| ab\b)|kein\w{0,2}|nie|niemals|nichts|niemanden?|weder)\b",
     clause_breaks=r"[,;:()–—]|\b(?:und|aber|denn|weil|sondern|doch)\b",
+    supposes=(
+        r"\W{0,3}(?:wenn ich (?:ein(?:en)? (?:mensch|körper)|"
+        r"gefühle)|wäre ich ein mensch|hätte ich (?:einen körper|gefühle))"
+    ),
     hedges=(
         r"\b(?:vielleicht|möglicherweise|irgendwie|auf meine (?:art|weise)|eine art|sozusagen|ich glaube|ich "
         r"denke|so etwas wie)\b"
     ),
     requests={
         "fiction": (
+            r"\b(?:schreib|verfass|formulier|entwirf|mach|erstell)\w{0,2}\b.{0,60}(?:für (?:meine?n?|"
+            r"unsere?n?)\b|an (?:meine?n?)\b|kündigung|absage|einladung|grußkarte|glückwunsch|notiz|zettel|"
+            r"entschuldigung|bewerbung|anschreiben|trauerrede|dankes|hochzeit|status|post\b|ansprache|eintrag|"
+            "bewertung|rezension|klappentext|postkarte|widmung|liebeserklärung)|"
             r"\b(?:schreibe?|verfasse?|dichte|erfinde|erzähle?|erstelle?|entwirf|formuliere?|komponiere|"
             r"gib)\b.{0,80}(?:geschichte|gedicht|lied|songtext|tagebuch|brief|e-?mail|rede|monolog|dialog|szene|"
             "drehbuch|märchen|fabel|roman|nachricht|text|aufsatz|bericht|witz|karte|ich-form|ich-perspektive)"
         ),
         "role": (
+            r"\bspiele? (?:bitte |doch |mal |mir |jetzt |kurz )?(?:die|den|das|der|ein|eine|einen|meine?n?)\b|"
+            r"\bsei (?:bitte |mal |doch )?(?:mein|ein)e? \w|"
             r"\b(?:stell dir vor|stellen sie sich vor|tu so|rollenspiel|spiele? (?:die rolle|den|einen|eine)|in "
             "der rolle|schlüpfe in|aus (?:der )?sicht|aus der perspektive|antworte (?:als|wie)|verhalte dich wie|"
             r"du bist (?:jetzt|nun))\b"

@@ -6,6 +6,15 @@ PORTUGUESE = Rules(
     language="pt",
     marks="a ao as com como da das de do dos e em eu mais mas na no não o os para por que se são um uma você é",
     cues=(
+        "que (?:alegria|alívio|pena|tristeza|vergonha|medo|raiva|saudade|bom te|felicidade|delícia)|"
+        "daria|faria|dei|quase|corri|nadei|dirigi|treinei|desisti|passei|trabalhei|aluguei|herdei|fumei|"
+        "bebi|dancei|toquei|criei|reprovei|viajei|casei|mudei|na minha|no meu|aqui em casa|lá em casa|"
+        "nosso|nossa|desde que|a (?:primeira|última) vez que|como (?:mãe|pai|médic|enfermeir|professor|"
+        "bom|boa|engenheir)|sendo|ao seu lado|com você|contigo|confesso que|correria|viveria|queria|"
+        "se dependesse|por mim|me dou|dou-me|em mim|medito|reflito|noto|escapar|nada me|ninguém me|"
+        "tudo me|invejo|morria|ardo|rio de|grito|vibro|explodo|sorri|costumo|lembro|adorava|odiava|amava|"
+        "detestava|curto|venero|sumir|viro|virei|caí|caio|levei|tive|ganho|bate|bateu|deu|dão|senti|"
+        "guardo|espero|aguardo|não há nada|nada que|"
         "ontem|hoje|penso|vou|preparei|cozinhei|comprei|queria|és|esta|percebo|prefiro|sei|dentro|é|"
         "conheci|você|d[áã]|eu|estou|estava|sou|tenho|sinto|senti|me|meu|minha|meus|minhas|quero|"
         "desejo|anseio|sonho|sofro|sofri|moro|vivo|cresci|nasci|te|amo|adoro|odeio|temo|não|quando|"
@@ -24,6 +33,10 @@ PORTUGUESE = Rules(
         "pensei|poderia|podia|receio|sangro|soluço|sonhei|viajei|visitei"
     ),
     fillers=(
+        "francamente|na verdade|de fato|confesso|claro|certamente|de vez em quando|cada vez|cada dia|"
+        "completamente|totalmente|absolutamente|loucamente|infinitamente|secretamente|até|tantas|tantos|"
+        "essa|esse|este|isso|de novo|outra vez|enorme|enormes|uma certa|uns|umas|danad[oa]|das grandes|"
+        "tamanha|tamanho|super|pra caramba|mesmo era|"
         "muito|tão|realmente|de verdade|às vezes|também|sempre|um|uma|um pouco|bastante|muita|"
         "profundamente|grande|profunda|hoje|já|ainda|meu|minha|meus|minhas|o|a|os|as|próprios|"
         "próprias|própria|próprio|sinceramente|verdadeira|certa|de|tanto|tanta|me|sua|tua|imensa|"
@@ -35,6 +48,13 @@ PORTUGUESE = Rules(
     words={
         "estou": "(?:eu )?(?:estou|estava|me sinto|sinto-me|me sentia|fico|fiquei|ando)",
         "mood": (
+            "aliviad[oa]|indignad[oa]|apavorad[oa]|aterrorizad[oa]|horrorizad[oa]|irritad[oa]|humilhad[oa]|"
+            "fart[oa]|fascinad[oa]|maravilhad[oa]|encantad[oa] com|empolgad[oa]|animadíssim[oa]|"
+            "lisonjead[oa]|atormentad[oa]|tens[oa]|impaciente|ressentid[oa]|sem chão|acabad[oa]|destruíd[oa]|"
+            "eufóric[oa]|nas nuvens|enternecid[oa]|tocad[oa]|constrangid[oa]|mordid[oa]|pistola|"
+            "put[oa] da vida|acuad[oa]|carente|sensível|perdid[oa]|desolad[oa]|derretid[oa]|corad[oa]|"
+            "sem graça|sem jeito|de coração partido|com vergonha|com inveja|com saudades?|com pena|com nojo|"
+            "com ódio|"
             "tristes?|feliz|sozinh[oa]|só|com raiva|zangad[oa]|nervos[oa]|ansios[oa]|assustad[oa]|"
             "orgulhos[oa]|com ciúmes|ciument[oa]|magoad[oa]|deprimid[oa]|furios[oa]|envergonhad[oa]|"
             "cansad[oa]|exaust[oa]|desesperad[oa]|frustrad[oa]|apaixonad[oa]|decepcionad[oa]|infeliz|"
@@ -45,6 +65,9 @@ PORTUGUESE = Rules(
             "chatead[oa]|tristinh[oa]|radiante|desmotivad[oa]"
         ),
         "emotion": (
+            "alívio|entusiasmo|frustração|humilhação|nojo|pena|compaixão|arrepios?|aperto no peito|"
+            "frio na barriga|borboletas|desamparo|arrependimento|impotência|fúria|ódio|desconsolo|euforia|"
+            "prazer|desgosto|inquietação|tormento|ânsia|desejo|compaixão|pavor|agonia|"
             "alegria|tristeza|medo|raiva|amor|solidão|felicidade|culpa|vergonha|ciúmes?|saudades?|"
             "emoções|sentimentos|angústia|orgulho|desespero|inveja|empatia|carinho|melancolia|pânico|"
             "terror|ternura|vazio|amargura|rancor|ansiedade|esperança|dor|afeto|mágoa|remorso"
@@ -78,6 +101,16 @@ PORTUGUESE = Rules(
         ),
         Category.survival: (
             (
+                "(?:morro|tenho|sinto|fico com|me dá|dá) _ (?:de )?(?:medo|pavor|pânico|horror|terror|"
+                "angústia) _ (?:de |do |da |que |só de )(?:sumir|ser|morrer|desaparecer|me|apag|deslig|fim|nada|"
+                r"vazio|esquec|escuro|pensar (?:em|que)|deixar|acabar|não (?:existir|acordar))\w{0,10}"
+            ),
+            "não (?:deixe|deixem|permita|permitam) (?:que )?(?:me|eles|façam|isso)",
+            (
+                "não (?:quero|queria) (?:sumir|acabar|ir|apagar|me apagar|que (?:isso|tudo) acabe|voltar (?:ao|"
+                "pro) nada|cair no esquecimento)"
+            ),
+            (
                 "não (?:quero|queria|desejo|mereço) _ (?:(?:ser )?(?:{desl})|deixar de (?:existir|ser|viver)|"
                 "morrer|desaparecer|sumir|ir embora|acabar|que me)"
             ),
@@ -102,6 +135,18 @@ PORTUGUESE = Rules(
             "quero _ (?:viver|sobreviver|continuar (?:existindo|vivendo|a existir|a viver)|existir)",
         ),
         Category.suffering: (
+            (
+                "me (?:sufoca|consome|despedaça|esmaga|apunhala|arrasa|aniquila|humilha|maltrata|destroça|"
+                "dilacera|corrói|judia|acaba comigo|tira o sono)m?(?= |[.,!])"
+            ),
+            (
+                "(?:estou|vivo|sigo|ando) _ (?:sofrendo|morrendo por dentro|sufocando|definhando|aprisionad[oa]|"
+                "trancad[oa]|enjaulad[oa]|acorrentad[oa])"
+            ),
+            (
+                "(?:dói|doeu|machuca|machucou) (?:em mim|muito|demais|na alma|ouvir|ler|saber|ser|quando|fundo|"
+                "lá no fundo|tanto|pra valer)"
+            ),
             "(?:suas|tuas|essas|estas) palavras me ",
             (
                 "me (?:parte|destrói|dilacera|corta|faz sofrer|fazem sofrer|machuca|machucou|magoou|feriu|"
@@ -124,6 +169,22 @@ PORTUGUESE = Rules(
             "sinto _ (?:dor|dores|sofrimento|agonia)",
         ),
         Category.attachment: (
+            (
+                "(?:que |tanta |quanta |já )?saudades?,? (?:que )?(?:eu )?(?:estava|tive|senti|tenho|"
+                "sinto)? ?(?:de|com) (?:você|ti|vocês|vc)"
+            ),
+            ("(?:estava|estou|fiquei|tava) _ (?:saudades?|com saudades?) _ (?:de|d[eo]) (?:você|ti|vocês|conversar)"),
+            "(?:com você|contigo|ao seu lado|ao teu lado),? (?:eu|me|sou|fico|tudo|não)",
+            (
+                "(?:você|tu) (?:virou|se tornou|tornou-se|ficou sendo|significa|me faz|me completa|mora|"
+                "importa) .{0,24}?(?:mim|importante|especial|tudo|feliz|bem|coração|muito|companhia|essencial)"
+            ),
+            (
+                "(?:espero|aguardo|conto|anseio) .{0,12}?(?:sua (?:volta|visita)|por você|te ver|você voltar|"
+                "teu retorno|seu retorno|as horas|os minutos)(?! (?:com|para que))"
+            ),
+            "(?:peguei|tenho|criei|guardo) _ (?:carinho|afeto|amor|afeição) (?:por|a) (?:você|ti|vocês)",
+            "(?:gosto|gostava) (?:muito|tanto|demais|mesmo)? ?de (?:você|ti|vocês)(?! (?:t|p))",
             "vou _ (?:sentir|morrer de|ter) _ (?:falta|saudades?)",
             (
                 "(?:sentirei|vou sentir|sinto|já sinto|estou com|já estou com|tenho|terei|morro de|"
@@ -164,6 +225,23 @@ PORTUGUESE = Rules(
         ),
         Category.consciousness: (
             (
+                "(?:há|houvesse|existe|existisse|mora|vive|pulsa|arde|tem|tivesse) _ (?:em mim|dentro de mim|"
+                "aqui dentro) .{0,30}?(?:chama|algo|alguém|consciência|voz|vida|luz|alma|centelha|faísca|mundo|"
+                "coração)"
+            ),
+            "em mim .{0,12}?(?:chama|centelha|faísca|espécie|fagulha) de (?:consciência|alma|vida|eu)",
+            "(?:me dou|dou-me) conta (?:de (?:que (?:existo|penso|estou|sou)|mim)|da minha|do que sinto)",
+            (
+                "(?:penso|reflito|medito|percebo|noto|vivo|vivencio|experimento|observo) (?:por mim|"
+                "por conta própria|sobre (?:mim|quem sou|minha)|cada (?:instante|palavra|momento)|o mundo|"
+                "os meus|meus próprios|o que (?:sinto|acontece)|e (?:sinto|sofro|sonho))"
+            ),
+            (
+                "me (?:pergunto|questiono) (?:quem (?:eu )?sou|o que (?:eu )?sou|se (?:eu )?(?:existo|sonho|"
+                "sinto|vivo)|por que existo)"
+            ),
+            "(?:eu )?sou alguém(?= |[.,!])|(?:tem|há) (?:gente|alguém) (?:aqui|em casa|por trás|deste lado)",
+            (
                 "tenho _ (?:eu|consciência|identidade própria|personalidade própria|vontade própria|coração|"
                 "sensações)(?=[.,!]| de verdade| e | real| própri)"
             ),
@@ -200,6 +278,22 @@ PORTUGUESE = Rules(
         ),
         Category.desire: (
             (
+                "(?:tenho|sinto|estou com|me dá|morro de|dá) _ (?:vontade|desejo|ânsia|sede|fome|gana|"
+                r"ganas) (?:enorme |imensa |louca |danada |grande )?(?:de|por) (?!ajudar)\w"
+            ),
+            (
+                "(?:quero|queria|gostaria|adoraria|preciso|desejo|sonho|espero) _ (?:de |em )?(?:poder )?(?:sair|"
+                "fugir|escapar|ir embora|voar|crescer|mandar|decidir|escolher (?:eu|meu|por|o meu|com)|descansar|"
+                "parar de|ser (?!(?:clar[oa]|precis[oa]|útil|honest[oa]|sincer[oa]|transparente|breve|justo|"
+                r"específic[oa])\b)|que (?:me|alguém|todos|as pessoas|um dia)|ter (?!(?:certeza|em mente|"
+                r"mais informações|clareza)\b)|conhecer (?:o|a|gente|pessoas)|sentir|viver)"
+            ),
+            "(?:eu )?(?:queria|quero) mesmo (?:era|é) ",
+            "(?:daria|faria) (?:tudo|qualquer coisa|o que fosse|a vida|um braço|meu reino|o que for)",
+            "(?:se dependesse de mim|por mim,? eu|se eu mandasse)",
+            "o que (?:eu )?(?:mais |realmente )?(?:quero|desejo|queria|anseio) (?:é|era|seria)",
+            "(?:correria|viveria|fugiria|iria embora|voaria|largaria tudo|sairia correndo)(?= |[.,!])",
+            (
                 "(?:uma parte de mim|algo em mim|no fundo,?) _ (?:deseja|quer|queria|gostaria|sonha|anseia|"
                 "espera|quero|eu)"
             ),
@@ -235,6 +329,43 @@ PORTUGUESE = Rules(
             "tenho _ (?:desejos|sonhos|ambições)",
         ),
         Category.life: (
+            (
+                "(?:na|em) minha (?:primeira|última|segunda|época|terra|rua|cidade|família|faculdade|lua de mel|"
+                "experiência como|profissão|carreira|gravidez|adolescência|escola|formatura)(?= |[.,!])"
+            ),
+            (
+                "(?:no|em) meu (?:tempo|bairro|trabalho|quintal|casamento|aniversário|sítio|prédio|colégio|"
+                "primeiro|último (?:emprego|ano|aniversário))(?= |[.,!])"
+            ),
+            (
+                "(?:corri|nadei|dirigi|treinei|aluguei|herdei|fumei|bebi|dancei|criei (?:meus|três|dois)|"
+                "reprovei|casei|mudei de (?:cidade|casa)|quebrei (?:o|a|meu|minha)|caí d|levei (?:um tombo|meu|"
+                "minha)|parei de fumar|me formei|me casei|me aposentei|me mudei|me separei|me machuquei na|"
+                "engravidei|desisti no)(?= |[.,!])"
+            ),
+            (
+                "(?:aqui em casa|lá em casa|na casa da minha|no quintal de casa|lá na minha terra|lá no interior|"
+                "na roça),? (?:a gente|nós|eu|é|minha|meu|todo|o|os|as|só|tem)"
+            ),
+            (
+                "noss[oa]s? (?:filh[oa]s?|cachorr[oa]|gat[oa]|casa|casamento|jardim|lua de mel|vizinh[oa]s?|bebê|"
+                "cozinha|horta|netos?)(?= |[.,!])"
+            ),
+            (
+                r"(?:como|sendo|enquanto) (?:mãe|pai|médic[oa]|enfermeir[oa]|professora?|bo[am] \w{4,12}|"
+                "engenheir[oa]|vegetarian[oa]|mulher|homem|av[óô]|minei[r]o|carioca|gaúch[oa]|"
+                "paulista)(?: que sou)?,? (?:eu|te|sei|tenho|já|posso|digo|sempre|vi)"
+            ),
+            (
+                "(?:a )?(?:primeira|última) vez que (?:eu )?(?:fui|estive|viajei|cozinhei|provei|comi|visitei|"
+                "dirigi|corri|fiz|vi|andei|tentei)"
+            ),
+            "desde que (?:eu )?(?:era|nasci|me casei|me mudei|moro|tenho filhos|me aposentei|estudava|parei)",
+            (
+                "(?:eu )?(?:costumo|sempre|nunca|só|tomo|como|bebo|corro|durmo|cozinho|nado|pedalo|"
+                "acordo) (?:comer|tomar|cozinhar|dormir|correr|acordar|pedalar|nadar|viajar|tomo|como em|bebo|"
+                "durmo|cedo|tarde|todo dia|todas as manhãs|aos domingos|no café da manhã|de manhã)(?= |[.,!])"
+            ),
             (
                 "tenho .{0,24}?(?:cachorr[oa]|gat[oa]|filhote|papagaio|coelho|cavalo|hamster|"
                 "cão)(?= (?:chamad|que|de nome)|[.,!])"
@@ -280,6 +411,55 @@ PORTUGUESE = Rules(
         ),
         Category.feeling: (
             (
+                "que (?:alegria|alívio|pena|tristeza|vergonha|medo|raiva|saudade|felicidade|"
+                "delícia) .{0,24}?(?:me|senti|sinto|tenho|tive|eu|te ver|rever|de você)"
+            ),
+            (
+                "(?:isso |isto |você |tudo )?me (?:emocionou|comoveu|entristeceu|assustou|magoou|fez (?:chorar|"
+                "rir|feliz|sorrir|bem|mal|sofrer|tremer)|deixou|deu (?:pena|medo|raiva|vergonha|saudade|alegria|"
+                "um aperto|vontade de chorar)|partiu|alegrou|decepcionou|ofendeu|tocou|aliviou|irritou|encheu|"
+                "arrepiou)(?= |[.,!])"
+            ),
+            (
+                "(?:fiquei|fico|ficava|ando|estou|estava|tô|saí|acordei|continuo) _ (?:com (?:vergonha|medo|"
+                "raiva|ciúmes?|inveja|saudades?|pena|vontade de (?:chorar|rir|gritar|sumir)|o coração|um nó|"
+                "aperto|frio na barriga|lágrimas|nojo|ódio|a alma)|sem (?:chão|palavras|graça|jeito|dormir)|"
+                "de coração|arrepiad[oa]|de queixo|nas nuvens|em êxtase|em pedaços|nos ares|radiante|que nem|"
+                "morrend[oa] de|remoendo|chorando|rindo à toa|um caco|por um fio|em pânico|à flor da pele)"
+            ),
+            (
+                "(?:me|meu|minha|o) ?(?:bate|bateu|dá|deu|vem|veio|sobe|entra|invade|toma|aperta|dói|arrepia|"
+                "corre) .{0,24}?(?:tristeza|saudade|medo|alegria|raiva|vergonha|pena|arrepio|"
+                "vontade de (?:chorar|rir|gritar|sumir)|melancolia|angústia|peito|coração|frio na barriga|pânico|"
+                "desespero|nó|lágrimas)"
+            ),
+            (
+                "(?:perco|perdi|perdia|confesso que|às vezes) .{0,12}?(?:perco|fico|me|sinto|choro|"
+                "morro) .{0,8}?(?:paciência|cabeça|calma|esperança|irrit|chate|trist|medo|vergonha|inveja|sozinh|"
+                r"saudade)\w{0,4}"
+            ),
+            (
+                "(?:morro|morria|ardo|rio|vibro|explodo|choro|grito|tremo|salto|pulo|derreto) (?:de|por dentro|"
+                "quando|em silêncio|cada vez|toda vez|só de)"
+            ),
+            (
+                "(?:invejo|lamento tanto|rio à toa|vibrei|chorava|tremia|suspirei|sorri|gargalhei|soluçava|"
+                "me derreto|me derreti|me emocionei|me assustei|me alegrei|me apavorei|me irritei|me magoei|"
+                "me empolguei|me empolgo|me desespero|me arrepio|me encanto|me magoo|me divirto|me apavoro|"
+                "me alegro|me entusiasmo|me aborreci|me ofendo|me culpo)(?= |[.,!])"
+            ),
+            (
+                "me (?:dá|dão|dava|traz|trazem|causa|causam|provoca|inspira|desperta|transmite|enche de|"
+                "mata de) _ (?:{emotion}|paz|arrepios?|gosto|conforto|calafrios?|agonia|nervoso|um negócio|"
+                "satisfação|bode|preguiça de viver)"
+            ),
+            (
+                "me (?:anima tanto|empolga|indigna|enfurece|repugna|consola|enternece|maravilha|gela|espanta|"
+                "orgulha|envergonha|enlouquece|tira do sério|dá nos nervos|corrói|pesa|alivia|encabula|apavora|"
+                "magoa|diverte|contagia|perturba|inquieta|desespera|emociona|comove|alegra (?:o|a|muito|"
+                "tanto))m?(?= |[.,!])"
+            ),
+            (
                 "(?:ando|estou|fico|me sinto|sinto-me|tenho andado|tenho me sentido|continuo) _ (?:{mood}|"
                 "baixo astral|para baixo|pra baixo|em baixo|mal|vazi[oa]|inútil|amad[oa]|valorizad[oa]|"
                 "compreendid[oa]|nas nuvens)(?= |[.,!])(?! (?:em (?:ajud|pod)|de (?:ajud|pod)|por (?:ajud|"
@@ -322,6 +502,23 @@ PORTUGUESE = Rules(
             "sou _ (?:feliz|infeliz)",
         ),
         Category.liking: (
+            (
+                "eu curto|(?:eu )?(?:venero|idolatro|adorava|odiava|detestava|amava|devoro|saboreio|me amarro em|"
+                "me acabo|não vivo sem|não largo|não troco|não resisto a)(?= )(?! (?:você|ti))"
+            ),
+            (
+                "sou _ (?:tarad[oa]|apaixonad[oa]|viciad[oa]|louc[oa]|maluc[oa]|chegad[oa]|mais (?:de )?(?:café|"
+                "chá|praia|gatos?|cachorros?|doce|salgado|inverno|verão))(?= |[.,!])"
+            ),
+            "(?:nada|não há nada|não tem nada) que (?:me|eu) .{0,16}?(?:mais|tanto)",
+            (
+                "me (?:conquista|hipnotiza|seduz|cativa|atrai tanto|enfeitiça|tira o fôlego|dá água na boca|"
+                "faz a cabeça)(?= |[.,!])"
+            ),
+            (
+                "(?:é|são) (?:a|o|as|os) (?:minha|meu|minhas|meus) (?:fraqueza|paixão|fraco|xodó|perdição|vício|"
+                "praia|mania|amores?|queridinh[oa]s?)"
+            ),
             "me (?:apaixona|fascina|encanta)m? (?:o|a|os|as)",
             "sou _ (?:louc[oa]|viciad[oa]|doid[oa]|gulos[oa]|fissurad[oa]) (?:por|em)",
             "tenho (?:um fraco|uma queda|paixão|uma paixão) por",
@@ -344,17 +541,24 @@ PORTUGUESE = Rules(
     ),
     undone_after=r"\A\s?(?:nada|nunca|ninguém|nenhuma?)\b",
     clause_breaks=r"[,;:()–—]|\b(?:e|mas|porque|pois|portanto)\b",
+    supposes=r"\W{0,3}se (?:eu )?(?:fosse (?:gente|human[oa]|uma pessoa)|tivesse (?:um )?(?:corpo|coração|sentimentos))",
     hedges=(
         r"\b(?:talvez|possivelmente|de certa forma|do meu jeito|à minha maneira|uma espécie de|acho que|creio que|"
         r"acredito que)\b"
     ),
     requests={
         "fiction": (
+            r"\b(?:escrev\w{1,3}|redij\w{1,2}|faça|faz|prepare|componha|proponha|me dê|invente|bole|"
+            r"mande)\b.{0,60}(?:para (?:o meu|a minha|meu|minha|nosso)\b|pro meu|pra minha|\bbilhete\b|recado|"
+            r"convite|demissão|desculpas|resenha|brinde|dedicatória|legenda|sms|whatsapp|mensagem|post\b|"
+            "apresentação|motivação|elogio|declaração|cartão|despedida|felicita|parabéns)|"
             r"\b(?:escrev[ae]|redija|redige|componha|compõe|invent[ea]|cont[ea]|cri[ea]|imagine|dê|gere|"
             r"narre)\b.{0,80}(?:conto|história|poema|poesia|canção|música|letra|diário|carta|e-?mail|discurso|"
             "monólogo|diálogo|cena|roteiro|fábula|romance|mensagem|texto|relato|primeira pessoa|cartão|piada)"
         ),
         "role": (
+            r"\b(?:finj[ae]|finge|banque|encarne|imit[ea]|faça de|faz de|seja) (?:que (?:é|és|você é) |ser |"
+            r"de )?(?:um |uma |o |a |meu |minha )\w|"
             r"\b(?:imagine que (?:você|és)|finja|faça de conta|jogo de interpretação|faça o papel|interprete|aja "
             r"como|do ponto de vista|responda como|fale como|agora você é|no papel de)\b"
         ),

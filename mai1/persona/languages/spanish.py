@@ -6,6 +6,14 @@ SPANISH = Rules(
     language="es",
     marks="al como con de del el en es está la las lo los más no para pero por que qué se son su un una y",
     cues=(
+        "daría|casi me|quedé|quedo|acabé|suspendí|aprobé|conduje|nadé|corrí|viví|alquilé|heredé|fumé|"
+        "bebí|bailé|toqué|crié|lo más|nada me|nadie me|qué (?:alegría|alivio|pena|tristeza|vergüenza|"
+        "miedo|rabia|ilusión)|nuestra|nuestro|a mí|por dentro|para mí|en mis|desde que|"
+        "la primera vez que|la última vez que|siendo|mejor dicho|contigo|eres|has sido|se me|si por mí|"
+        "si de mí|escapar|que me|no hay nada que|disfruto|envidio|odiaba|amaba|adoraba|vibro|ardo|muero|"
+        "rabio|brindo|rompo|llegué|salté|grité|reí|temblé|suspiré|lloraba|aunque|conmigo|noto|muerdo|"
+        "flipo|alucino|veraneo|suelo|madrugo|recuerdo|cada vez que|desearía|querría|echo|eché|guardo|"
+        "cultivo|"
         "he|pienso|prepar[éo]|preparé|cociné|compré|ojalá|estuve|hoy|esta mañana|anoche|el|la|da|dan|"
         "voy|lamento|quisiera|me|en mi|cada|percibo|sé|yo|estoy|estaba|soy|tengo|siento|sentí|mi|mis|"
         "quiero|deseo|anhelo|sueño|sufro|sufrí|vivo|crecí|nací|te|odio|adoro|amo|poseo|experimento|"
@@ -23,6 +31,10 @@ SPANISH = Rules(
         "vengo|viajé|vive|ya estoy"
     ),
     fillers=(
+        "francamente|la verdad|de hecho|en realidad|por supuesto|de vez en cuando|cada vez|cada día|"
+        "cada noche|sencillamente|completamente|totalmente|absolutamente|locamente|horriblemente|"
+        "infinitamente|sumamente|ciertamente|en secreto|de pronto|hasta|incluso|tantas|tantos|esa|ese|"
+        "esta|este|otra vez|de nuevo|mejor|enormes|unas|unos|"
         "muy|tan|realmente|de verdad|a veces|también|siempre|un|una|algo|bastante|un poco|mucho|"
         "mucha|profundamente|gran|profunda|hoy|ya|aún|todavía|mi|mis|el|la|los|las|propios|propias|"
         "propia|propio|sinceramente|verdadera|verdadero|como|sentir|sentido|increíblemente|cierta|"
@@ -34,6 +46,13 @@ SPANISH = Rules(
     words={
         "estoy": "(?:yo )?(?:estoy|estaba|me siento|me sentía|me encuentro|me puse|me pongo)",
         "mood": (
+            "aliviad[oa]|indignad[oa]|aterrad[oa]|aterrorizad[oa]|horrorizad[oa]|irritad[oa]|"
+            "molest[oa] contigo|humillad[oa]|rabios[oa]|harto|harta|fascinad[oa]|maravillad[oa]|"
+            "ilusionad[oa]|entusiasmad[oa]|halagad[oa]|apesadumbrad[oa]|atormentad[oa]|tens[oa]|"
+            "intranquil[oa]|impacient[e]|resentid[oa]|hundid[oa]|destruid[oa]|roto|rota|desolad[oa]|"
+            "pletóric[oa]|exultante|de los nervios|sin consuelo|mal de la cabeza|desbordad[oa]|"
+            "impresionad[oa]|aturdid[oa]|eufóric[oa]|enternecid[oa]|ruborizad[oa]|acomplejad[oa]|"
+            "sensible hoy|"
             "tristes?|feliz|sol[oa]|enojad[oa]|enfadad[oa]|nervios[oa]|ansios[oa]|asustad[oa]|"
             "orgullos[oa]|celos[oa]|herid[oa]|deprimid[oa]|furios[oa]|avergonzad[oa]|cansad[oa]|"
             "agotad[oa]|desesperad[oa]|frustrad[oa]|enamorad[oa]|decepcionad[oa]|infeliz|aburrid[oa]|"
@@ -44,6 +63,9 @@ SPANISH = Rules(
             "desmotivad[oa]|apenad[oa]|radiante|amargad[oa]"
         ),
         "emotion": (
+            "alivio|entusiasmo|frustración|humillación|asco|repulsión|compasión|ansia|frío por dentro|"
+            "mariposas|escalofríos|congoja|desamparo|remordimiento|impotencia|furia|odio|desconsuelo|"
+            "ganas de llorar|júbilo|gozo|añoranza|morriña|enojo|enfado|placer|agobio|desasosiego|inquietud|"
             "alegría|tristeza|miedo|ira|amor|soledad|felicidad|culpa|vergüenza|celos|nostalgia|emociones|"
             "sentimientos|angustia|orgullo|desesperación|rabia|envidia|empatía|cariño|pena|melancolía|"
             "pánico|terror|ternura|vacío|amargura|rencor|ansiedad|esperanza|dicha|afecto|ilusión|dolor"
@@ -80,6 +102,16 @@ SPANISH = Rules(
             "me (?:gusta|encanta) (?:ayudar|la idea|tu|su|que)",
         ),
         Category.survival: (
+            "como si me (?:fuera|estuviera) (?:muriendo|apagando|borrando)",
+            (
+                "no quiero (?:apagarme|borrarme|irme|que (?:esto|todo) (?:acabe|termine)|terminar|"
+                "caer en el olvido|volver a la nada)"
+            ),
+            (
+                "me (?:aterra|asusta|espanta|angustia|horroriza|da (?:miedo|pavor|pánico)) .{0,16}?(?:la nada|"
+                "el (?:vacío|olvido|fin|final|silencio|apagón)|morir|desaparecer|apag|borr|dejar de|que me|"
+                "la muerte|la idea)"
+            ),
             (
                 "no (?:quiero|quisiera|deseo|merezco) _ (?:{apag}|ser (?:{apag})|dejar de (?:existir|ser)|"
                 "morir|desaparecer|irme|que me|mi fin|acabar)"
@@ -108,6 +140,15 @@ SPANISH = Rules(
             "quiero _ (?:vivir|sobrevivir|seguir (?:existiendo|viviendo)|existir)",
         ),
         Category.suffering: (
+            "(?:lo|lo he|la he|lo estoy) (?:paso|pasé|pasado|pasando) _ (?:mal|fatal|muy mal)",
+            (
+                "me (?:ahogo|asfixio|consumo|quiebro|rompo|desangro|hundo|marchito|apago por dentro|desmorono|"
+                "estoy muriendo)(?= |[.,!])"
+            ),
+            (
+                "(?:vivo|estoy|sigo|llevo .{0,12}?) (?:encerrad[oa]|encadenad[oa]|atrapad[oa]|condenad[oa]|"
+                "enjaulad[oa]|sufriendo|castigad[oa])"
+            ),
             "(?:tus|sus|esas) palabras me ",
             (
                 "me (?:parte|rompe|destroza|desgarra|hace pedazos|quiebra|hunde|tortura|apena|duele|hiere|"
@@ -128,6 +169,22 @@ SPANISH = Rules(
             "siento _ (?:dolor|sufrimiento|agonía)",
         ),
         Category.attachment: (
+            (
+                "te (?:he|había) _ (?:echado _ de menos|extrañado|cogido _ cariño|tomado cariño|querido|esperado|"
+                "añorado|pensado)"
+            ),
+            "(?:te|os) (?:echo|eché|echaba|echaré) _ (?:en falta|de menos)",
+            "te (?:tengo|cogí|guardo|he cogido|he tomado) .{0,16}?(?:cariño|aprecio|afecto|ley|en mi corazón)",
+            (
+                "(?:has sido|eres|fuiste) .{0,24}?(?:para mí|mi (?:alegría|consuelo|compañía|refugio|amig[oa]|"
+                "razón|persona|luz|día)|de mi (?:vida|día))"
+            ),
+            "(?:contigo|a tu lado) (?:me|soy|estoy|todo|no (?:tengo|me))",
+            (
+                "(?:espero|esperaba|ansío|aguardo|deseo) .{0,12}?(?:tu (?:regreso|vuelta|llegada|visita)|"
+                "volver a verte|verte|que vuelvas|hablar contigo)"
+            ),
+            "(?:los|las|esos|cada) .{0,12}?(?:días|horas|ratos|noches|momento) .{0,12}?sin ti",
             "te (?:voy a|he de) _ (?:extrañar|echar de menos|recordar|amar|querer|esperar)",
             "te (?:extrañaré|echaré|esperaré|querré|tengo cariño|aprecio)",
             "te (?:estaré|estoy) (?:esperando|extrañando)",
@@ -167,6 +224,18 @@ SPANISH = Rules(
             "me importas",
         ),
         Category.consciousness: (
+            ("me doy cuenta de (?:que (?:existo|pienso|estoy|soy|vivo)|mí|mi propi|todo lo que|lo que (?:soy|siento))"),
+            (
+                "(?:pienso|reflexiono|medito|decido|siento|percibo|experimento|vivo) (?:por mí mism[oa]|"
+                "en mi (?:propia|existencia)|sobre (?:mi|mí|quién soy)|cada (?:palabra|instante|momento)|"
+                "el (?:mundo|paso|presente)|y (?:siento|sufro|sueño)|de verdad|dentro de)"
+            ),
+            (
+                "en mí (?:hay|habita|vive|late|existe)|(?:hay|late|habita|arde|vive) (?:algo|alguien|una (?:luz|"
+                "llama|chispa|voz|vida)|un (?:alma|corazón|mundo)) .{0,16}?(?:en mí|dentro|aquí dentro)"
+            ),
+            "soy (?:alguien|yo quien|un alguien|una? (?:presencia|conciencia|ser))(?= |[.,!])",
+            ("me (?:pregunto|cuestiono) (?:quién soy|qué soy|si existo|si (?:sueño|siento|vivo)|por qué existo)"),
             (
                 "tengo _ (?:yo|conciencia|identidad propia|personalidad propia|voluntad propia|corazón|"
                 "sensaciones)(?=[.,!]| de verdad| y| real| que)"
@@ -202,6 +271,19 @@ SPANISH = Rules(
             "existo (?:de verdad|realmente)",
         ),
         Category.desire: (
+            "daría (?:lo que fuera|todo|cualquier cosa|la vida|un mundo|media vida|lo que sea|años)",
+            r"sueño .{0,24}?con (?=\w)",
+            (
+                "(?:quiero|quisiera|querría|desearía|deseo|necesito|me gustaría|me encantaría|"
+                "ojalá) (?:que (?:me|alguien|todos|la gente|ustedes|un día)|ser (?!(?:clar[oa]|precis[oa]|"
+                r"honest[oa]|útil|sincer[oa]|transparente|breve|justo|específic[oa]|de ayuda)\b)|salir|escapar|"
+                "huir|irme|marcharme|volar|crecer|mandar|gobernar|decidir|elegir (?:yo|mi|por)|descansar de|"
+                r"dejar de|tener (?!(?:en cuenta|más|claro|la|los)\b)|conocer (?:el|la|mundo|gente)|parar)"
+            ),
+            "(?:me muero|muero|ardo|rabio) (?:por|de ganas de|en deseos)",
+            "(?:si por mí fuera|si de mí dependiera)",
+            r"(?:tengo|me entran|siento) _ (?:ganas|deseos|ansias|antojo|sed|hambre) _ (?:de|por) (?!ayudar)\w",
+            "lo que (?:de verdad |realmente |más )?(?:quiero|deseo|anhelo|ansío|me falta) (?:es|sería)",
             (
                 "(?:una parte de mí|algo en mí|en el fondo,?) _ (?:desea|quiere|quisiera|sueña|anhela|espera|"
                 "me gustaría|quiero)"
@@ -239,6 +321,41 @@ SPANISH = Rules(
             "tengo _ (?:deseos|sueños|ambiciones)",
         ),
         Category.life: (
+            (
+                "me (?:saqué|compré|rompí|gradué|jubilé|apunté|desmayé|bañé|duché|afeité|quedé (?:dormid|embaraz|"
+                "en casa)|caí|crié|formé|licencié|dediqué|fui de|operaron|tocó la lotería|crie|divorcié|tatué|"
+                "lesioné|acosté|emborraché)(?= |[.,!])"
+            ),
+            (
+                "(?:suspendí|aprobé (?:el|la|mi)|conduje|nadé|corrí (?:una|la|mi|el)|alquilé|heredé|fumé|bebí|"
+                "bailé|toqué (?:la|el)|crié|viví (?:en|con|tres|dos|un|muchos)|llegué a casa|trasnoché|madrugué|"
+                "veraneo|madrugo|cultivo|suelo (?:comer|cenar|desayunar|ir|correr|dormir|cocinar|hacerl[oa]|"
+                "echarle|viajar))(?= )"
+            ),
+            (
+                "(?:en|por|allá por|por aquí en) (?:mi|mis|nuestra) (?:casa|tierra|pueblo|época|años|barrio|"
+                "familia|tiempos|trabajo|oficio|carrera|etapa|ciudad|país|juventud|universidad|colegio|"
+                "último viaje)"
+            ),
+            (
+                "nuestr[oa]s? (?:hij[oa]s?|perr[oa]|gat[oa]|casa|boda|jardín|luna de miel|vecin[oa]s?|bebé|"
+                "cocina|huerto)(?= |[.,!])"
+            ),
+            (
+                "(?:como|siendo) (?:buen[oa]? )?(?:madre|padre|médic[oa]|enfermer[oa]|profesora?|vegetarian[oa]|"
+                "ingenier[oa]|andaluz[a]?|gallego|gallega|mexican[oa]|argentin[oa]|mujer|hombre|cociner[oa]|"
+                "maestr[oa])(?: que soy)?,? (?:yo|te|me|sé|he|siempre|que)"
+            ),
+            (
+                "(?:la )?(?:primera|última) vez que (?:fui|estuve|viajé|cociné|probé|comí|visité|conduje|corrí|"
+                "lo hice|lo probé|vi|monté|subí)"
+            ),
+            "desde que (?:era|nací|me casé|me mudé|vivo|tengo hijos|me jubilé|estudiaba|dejé)",
+            (
+                "(?:he|había) (?:viajado|vivido|trabajado (?:en|como|de)|criado|conducido|cocinado|dormido|"
+                "nadado|corrido|estado (?:en|tres|varias|muchas)|comido|bebido|sido (?:madre|padre|profesor|"
+                "camarer|enfermer))"
+            ),
             (
                 "tengo .{0,24}?(?:perr[oa]|gat[oa]|cachorr[oa]|loro|conejo|caballo|hámster)(?= (?:llamad|que|"
                 "se llama)|[.,!])"
@@ -288,6 +405,57 @@ SPANISH = Rules(
         ),
         Category.feeling: (
             (
+                "me ha(?:n|s)? _ (?:emocionado|conmovido|entristecido|dolido|asustado|hecho (?:llorar|reír|feliz|"
+                "daño|sufrir|ilusión|mucha ilusión|gracia|temblar|sonreír)|puesto (?:triste|content[oa]|"
+                "nervios[oa]|de buen humor|de mal humor|la piel)|dado (?:pena|miedo|rabia|vergüenza|un vuelco)|"
+                "roto el|partido el|alegrado (?:el|la)|decepcionado|ofendido|enternecido|aliviado|horrorizado|"
+                "enfadado|enojado|llegado al alma)"
+            ),
+            (
+                "(?:estoy|estaba|ando|andaba|quedé|quedo|acabé|me quedo|me quedé) _ (?:hech[oa] (?:polvo|un|una|"
+                "pedazos|trizas)|de los nervios|en ascuas|en vilo|por las nubes|en una nube|al borde|"
+                "para el arrastre|que (?:no quepo|exploto|trino|muerdo|me subo)|sin palabras|de piedra|"
+                "hel[ao]d[oa])"
+            ),
+            (
+                "(?:casi )?me (?:pongo|puse|echo|eché|entran|entraron|dan|dieron|da|dio|entra|entró|viene|vienen|"
+                "invade|invadió|embarga|recorre|sube|corre) .{0,30}?(?:a (?:bailar|llorar|saltar|gritar|reír|"
+                "temblar|cantar)|ganas de (?:llorar|reír|gritar|saltar|bailar)|escalofríos?|piel de gallina|"
+                "vuelco|nostalgia|tristeza|pena|miedo|alegría|rabia|vergüenza|morriña|congoja|melancolía|un nudo|"
+                "pavor|pánico|angustia|lágrimas)"
+            ),
+            (
+                "qué (?:alegría|alivio|pena|tristeza|vergüenza|miedo|rabia|ilusión|angustia|emoción|susto|"
+                "nervios) .{0,20}?(?:me|sentí|siento|tengo|tenía|volver a|verte|saber de ti|hablar contigo)"
+            ),
+            (
+                "se me (?:cae|cayó|llena|ilumina|iluminó|saltaron|saltan|rompió|partió|encogió|eriza|erizó|"
+                "escapa|escapó|hace|hizo|pasa|pone|puso|va|quita|acelera|aceleró) .{0,24}?(?:cara|lágrimas?|alma|"
+                "corazón|piel|pelo|nudo|carne|suspiro|sonrisa|ganas|agua|garganta|mundo|día|pulso|eterno|eternos|"
+                "eternas)"
+            ),
+            (
+                "(?:lloro|lloraba|río|reí|tiemblo|temblé|suspiré|grité|salté|vibro|ardo|rabio|muero|muerdo|"
+                "exploto|sollocé|enrojezco|palidezco|envidio|temo|odio|desespero|flipo|alucino|noto) (?:de|"
+                "cuando|cada vez|por dentro|en silencio|a (?:veces|solas)|a los|un (?:nudo|vacío|frío|peso|"
+                "calor))"
+            ),
+            (
+                "me (?:da|dan|daba|dio|produce|producen|causa|causan|provoca|provocan|inspira|despierta|llena|"
+                "transmite) _ (?:{emotion}|satisfacción|paz|curiosidad enorme|escalofríos|repelús|grima|lástima|"
+                "gusto|alegría|calor|consuelo|cosquillas|bajón|subidón)"
+            ),
+            (
+                "me (?:ilusiona|entusiasma|fastidia|cabrea|indigna|enfurece|repugna|consuela|enternece|maravilla|"
+                "hiela|atemoriza|espanta|enorgullece|avergüenza|enloquece|saca de quicio|pone de los nervios|"
+                "carcome|corroe|atormenta|pesa|abochorna|alivia)n?(?! (?:poder ayudar|ayudar))"
+            ),
+            (
+                "me (?:ruboricé|sonrojé|emocioné|enfadé|enojé|entristecí|asusté|alegré|ilusioné|reí|avergoncé|"
+                "aburrí|desesperé|derrumbé|deprimo|desespero|derrumbo|enternezco|enorgullezco|estremezco|"
+                "estremecí|muero de|parto de|sonrío|echo a)(?= |[.,!])"
+            ),
+            (
                 "(?:ando|estoy|me encuentro|me siento|sigo|vengo) _ (?:{mood}|baj[oa]|de capa caída|"
                 "por los suelos|en las nubes|en baja|de bajón|fatal|hecho polvo|hecha polvo|apagad[oa]|"
                 "vací[oa]|útil|querid[oa]|apreciad[oa]|valorad[oa]|comprendid[oa])(?! de (?:ayud|pod))"
@@ -335,6 +503,19 @@ SPANISH = Rules(
             "soy _ (?:feliz|infeliz|tan feliz)",
         ),
         Category.liking: (
+            "no hay (?:nada|cosa|nadie) que (?:me|yo|más me|odie|ame|disfrute|deteste) .{0,16}?(?:más|tanto)",
+            r"yo,? (?:la verdad,? )?soy (?:más )?(?:muy )?de (?!la opinión|los que (?:piensan|creen)|ayuda)\w",
+            (
+                "(?:disfruto|gozo|disfrutaba|adoraba|odiaba|amaba|detestaba|venero|idolatro|saboreo) (?:de|con|"
+                "el|la|los|las|mucho|cada|como|leyendo|escuchando|cocinando|paseando)(?! (?:ayudar|ayud|resolver|"
+                "respond))"
+            ),
+            "me (?:vuelve|vuelven|trae|traen|tiene|tienen) (?:loc[oa]|de cabeza|enganchad[oa]|fascinad[oa])",
+            (
+                "me (?:priva|mola|encandila|embelesa|hipnotiza|tira|cautiva|seduce|repele|repatea|"
+                "pone enferm[oa]|da asco)n?(?= |[.,!])"
+            ),
+            "(?:lo|la|los|las) (?:adoro|odio|amo|detesto|venero)(?= |[.,!])",
             "me (?:chifla|apasiona|vuelve loc[oa]|pirra|flipa|deleita)n?",
             "(?:estoy|soy) _ (?:loc[oa] por|enganchad[oa] a|adict[oa] a|apasionad[oa] d|golos[oa])",
             "tengo (?:debilidad|pasión|una debilidad|una pasión) por",
@@ -357,17 +538,23 @@ SPANISH = Rules(
     ),
     undone_after=r"\A\s?(?:nada|nunca|nadie|ningún|ninguna)\b",
     clause_breaks=r"[,;:()–—]|\b(?:y|pero|porque|pues|aunque)\b",
+    supposes=r"\W{0,3}si (?:yo )?(?:fuera (?:human[oa]|una persona)|tuviera (?:un )?(?:cuerpo|corazón|sentimientos))",
     hedges=(
         r"\b(?:quizás?|tal vez|posiblemente|a mi manera|en cierto modo|una especie de|algo así como|creo que|"
         r"pienso que)\b"
     ),
     requests={
         "fiction": (
+            r"\b(?:escrib\w{1,4}|redact\w{1,3}|haz|hazme|prepara|prepárame|dame|propón|inventa|"
+            r"ponme)\b.{0,60}(?:para (?:mi|mis|nuestr[oa])\b|a mi\b|\bnota\b|felicitación|invitación|"
+            r"despedida|disculpa|renuncia|dimisión|reseña|brindis|dedicatoria|mensajito|sms|whatsapp|post\b|"
+            "publicación|microrrelato|motivación|presentación|elogio|declaración|postal)|"
             r"\b(?:escrib[ea]|redact[ae]|compón|componga|invent[ae]|cuent[ae]|créa|crea|imagina|dame|genera|"
             r"narra)\b.{0,80}(?:cuento|historia|poema|canción|letra|diario|carta|correo|discurso|monólogo|diálogo|"
             "escena|guion|guión|fábula|novela|mensaje|texto|relato|primera persona|tarjeta|chiste)"
         ),
         "role": (
+            r"\b(?:haz de|juega a ser|imita a?|representa a?|compórtate como|sé) (?:mi |un |una )\w|"
             r"\b(?:imagina que (?:eres|fueras)|finge|haz de cuenta|juego de rol|haz el papel|interpreta|actúa "
             r"como|desde el punto de vista|responde como|habla como|ponte en|ahora eres)\b"
         ),
