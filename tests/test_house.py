@@ -48,7 +48,7 @@ HOMES = {  # heavy dependency -> where alone it is imported
     "hydra": ["mai1/run/compose.py"],
     "omegaconf": ["mai1/run/compose.py"],
     "datasets": ["data_prep"],
-    "pyarrow": ["data_prep"],
+    "pyarrow": ["data_prep", "mai1/report/metrics_lines.py"],
     "fasttext": ["data_prep/stages/language.py"],
     "ftfy": ["data_prep/stages/repair.py"],
     "resiliparse": ["data_prep/stages/extraction.py"],

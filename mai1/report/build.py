@@ -18,18 +18,21 @@ from mai1.report.overview import overview
 from mai1.report.page import drawn, page, write_page
 from mai1.report.persona import persona
 from mai1.report.preferences import preferences
-from mai1.report.records import read_ancestors, read_run
+from mai1.report.records import RunRecords, read_ancestors, read_run
 from mai1.report.samples import samples
 from mai1.report.setbacks import setbacks
 
 
 def build_report(run_directory: Path) -> Path:
-    """Write `run_directory/report.html` and return its path.
+    """Write `run_directory/report.html` and return its path."""
+    return write_report(read_run(Path(run_directory)))
+
+
+def write_report(records: RunRecords) -> Path:
+    """Write `report.html` of a run that was read, and return its path.
 
     A reader sees the old page or the new one, never half of one. Absent or torn inputs are named on the page.
     """
-    run_directory = Path(run_directory)
-    records = read_run(run_directory)
     ancestors = read_ancestors(records)
     parts: dict[str, Callable[[], Markup]] = {
         "Overview": lambda: overview(records, ancestors),
@@ -45,11 +48,11 @@ def build_report(run_directory: Path) -> Path:
         "Held-out text by source": lambda: sources(records),
         "Data": lambda: dataset(records, ancestors),
         "Conversations": lambda: conversations(records),
-        "Evaluation": lambda: evaluations(run_directory),
+        "Evaluation": lambda: evaluations(records.directory),
         "Samples": lambda: samples(records),
         "Claims of a persona": lambda: persona(records),
         "Agreement with transformers": lambda: parity(records),
         "Setup": lambda: setup(records),
     }
     document = page(f"{records.name} · mai1", *(drawn(name, draw) for name, draw in parts.items()))
-    return write_page(run_directory / "report.html", document)
+    return write_page(records.directory / "report.html", document)

@@ -1,9 +1,9 @@
 """First stage of the report: read what a run left behind, whole or torn, into one plain structure."""
 
-import json
 import math
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from mai1.report.metrics_lines import mapping, number, parse, parse_metrics
+
 MAX_ANCESTORS = 4
-LARGEST_FLOAT32 = 3.4e38
 PLANNED_STEPS = re.compile(r"^train:\n(?: +.*\n)*?  steps: (\d{1,12})$", re.MULTILINE)
 
 
@@ -66,7 +67,7 @@ class RunRecords:
 def read_run(directory: Path) -> RunRecords:
     """Read one run directory. Never raises for what is missing, torn or of the wrong type."""
     notes: list[str] = []
-    metrics = read_lines(directory / "metrics.jsonl", notes=notes)
+    metrics = read_lines(directory / "metrics.jsonl", notes=notes, parse_line=parse_metrics)
     run = read_object(directory / "run.json", notes=notes)
     notes += [_event(event) for event in read_lines(directory / "events.jsonl", notes=notes)]
     return RunRecords(
@@ -123,28 +124,16 @@ def locate(value: object, *, beside: Path) -> Path | None:
         return None
 
 
-def number(value: object) -> float | None:
-    """`value` as a finite float, or None: what was not measured, or diverged beyond float32, is not a number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if abs(value) < LARGEST_FLOAT32 else None
-
-
-def mapping(value: object) -> dict[str, Any]:
-    """`value` if it is a JSON object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
 def read_object(path: Path, *, notes: list[str]) -> dict[str, Any]:
     """A JSON object; empty if the file is absent, and noted if it cannot be read as one."""
     text = _read_text(path)
-    value = _parse(text)
+    value = parse(text.encode())
     if text and not isinstance(value, dict):
         notes.append(f"{path.name} is not readable as a JSON object: left out")
     return mapping(value)
 
 
-def read_lines(path: Path, *, notes: list[str]) -> list[dict[str, Any]]:
+def read_lines(path: Path, *, notes: list[str], parse_line: Callable[[bytes], object] = parse) -> list[dict[str, Any]]:
     """The records of a jsonl file; a line that a killed process tore is skipped and counted."""
     records: list[dict[str, Any]] = []
     num_torn = 0
@@ -158,9 +147,9 @@ def read_lines(path: Path, *, notes: list[str]) -> list[dict[str, Any]]:
                 bar.update(len(line))
                 if not line.strip():
                     continue
-                value = _parse(line.decode(errors="replace"))
+                value = parse_line(line)
                 if isinstance(value, dict):
-                    records.append(_compact_layers(value))
+                    records.append(value)
                 else:
                     num_torn += 1
     except OSError:
@@ -198,22 +187,6 @@ def _event(event: dict[str, Any]) -> str:
     return f"{event.get('event', 'event')}: {details}"
 
 
-def _compact_layers(record: dict[str, Any]) -> dict[str, Any]:
-    """Keep loads of experts as float32 arrays: a long run holds millions of them."""
-    for layer in mapping(record.get("layers")).values():
-        for holder in (layer, *mapping(mapping(layer).get("sources")).values()):
-            if isinstance(holder, dict) and isinstance(holder.get("load"), list):
-                holder["load"] = _shares(holder["load"])
-    return record
-
-
-def _shares(load: list[Any]) -> np.ndarray:
-    if not all(type(share) is float for share in load):
-        load = [math.nan if (share := number(value)) is None else share for value in load]
-    with np.errstate(over="ignore"):
-        return np.array(load, dtype=np.float32)
-
-
 def _read_data(directory: Path | None, *, notes: list[str]) -> DataRecords | None:
     if directory is None:
         return None
@@ -229,10 +202,3 @@ def _read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def _parse(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None

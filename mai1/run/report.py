@@ -3,13 +3,13 @@
 import sys
 from pathlib import Path
 
-from mai1.report.build import build_report
+from mai1.report.build import write_report
 from mai1.report.corpus import build_corpus_report
 from mai1.report.corpus_card import write_card
 from mai1.report.corpus_overview import summary as corpus_summary
 from mai1.report.corpus_records import read_corpus
 from mai1.report.ledger import summary_lines
-from mai1.report.records import read_lines, read_object
+from mai1.report.records import RunRecords, read_object, read_run
 
 
 def main(arguments: list[str]) -> None:
@@ -30,9 +30,10 @@ def main(arguments: list[str]) -> None:
             raise ValueError(f"{directory} is a checkpoint, which stays as it was saved: name its run, runs/NAME")
         write_corpus_pages(directory)
         return
-    for line in summary(directory):
+    records = read_run(directory)
+    for line in summary(records):
         print(line)
-    print(f"  report        {build_report(directory)}")
+    print(f"  report        {write_report(records)}")
 
 
 def write_corpus_pages(directory: Path) -> None:
@@ -49,15 +50,11 @@ def write_corpus_pages(directory: Path) -> None:
         print(f"the page or the data card cannot be written ({error}); the corpus is complete", file=sys.stderr)
 
 
-def summary(directory: Path) -> list[str]:
-    """The run in a few lines, from its files; what is not there yet is left out."""
-    facts, baselines, answers, parity = (
-        read_object(directory / f"{name}.json", notes=[]) for name in ("run", "baselines", "answers", "parity")
-    )
-    records = read_lines(directory / "metrics.jsonl", notes=[])
-    lines = [f"{directory} ({facts.get('stage', '?')})"]
-    trained = [record for record in records if record["kind"] == "train"]
-    heldout = [record for record in records if record["kind"] == "heldout"]
+def summary(records: RunRecords) -> list[str]:
+    """The run in a few lines; what is not there yet is left out."""
+    baselines, answers, parity = records.baselines, records.answers, records.parity
+    lines = [f"{records.directory} ({records.run.get('stage', '?')})"]
+    trained, heldout, pairs = records.train, records.heldout, records.pairs
     if trained:
         last = trained[-1]
         lines.append(
@@ -67,7 +64,6 @@ def summary(directory: Path) -> list[str]:
         first, last = heldout[0], heldout[-1]
         lines.append(f"  held-out      {last['loss']:.3f} nats per token, {last['bits_per_byte']:.3f} bits per byte")
         lines.append(f"  at the start  {first['loss']:.3f} nats per token")
-    pairs = [record for record in records if record["kind"] == "pairs"]
     if pairs:
         shares = " -> ".join(f"{record['preference_accuracy']:.1%}" for record in (pairs[0], pairs[-1]))
         lines.append(f"  preferences   {shares} of {pairs[-1]['pairs']} held-out pairs ranked rightly")
@@ -83,7 +79,7 @@ def summary(directory: Path) -> list[str]:
                 f"  {when + ' tuning':<13} answer loss {figures['answer_loss']:.3f} nats per token, "
                 f"F1 {figures['f1']:.3f} on {figures['questions']} held-out questions"
             )
-    lines += [f"  {'asked ' + when:<13} {rate}" for when, rate in _persona_rates(directory).items()]
+    lines += [f"  {'asked ' + when:<13} {rate}" for when, rate in _persona_rates(records.directory).items()]
     if parity:
         lines.append(f"  transformers  {parity['architecture']}, logits within {parity['max_logit_difference']:.1e}")
     return lines

@@ -9,7 +9,8 @@ from contextlib import closing
 from mai1.dist import World, start_world, stop_world
 from mai1.engine.engine import start_deepspeed
 from mai1.model.flops import count_parameters
-from mai1.report.build import build_report
+from mai1.report.build import write_report
+from mai1.report.records import read_run
 from mai1.run.build import build_trainer, check_self
 from mai1.run.data_checks import check_data
 from mai1.run.directory import claim_run_directory, plain, write_atomically
@@ -83,8 +84,9 @@ def _finish(stage: Stage, *, is_done: bool, step: int) -> None:
     if is_done:
         write_continuations(final, stage.config, stage.data)
         ask_questions(final, stage.config, stage.data, when="after")
-    page = build_report(stage.config.run.path)
-    for line in summary(stage.config.run.path):
+    records = read_run(stage.config.run.path)
+    page = write_report(records)
+    for line in summary(records):
         print(line, file=sys.stderr)
     command = f"mai1 {shlex.join(sys.argv[1:])}"
     ending = f"done: {final}" if is_done else f"saved at step {step}; to go on, run the same command again: {command}"

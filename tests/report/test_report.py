@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from mai1.report.build import build_report
+from mai1.report.metrics_lines import parse_metrics
 from mai1.report.records import newest_of_each_step, read_run
+from mai1.run import report as report_command
 from tests.report.conftest import heldout_record, old_train_record, train_record, write_lines
 
 LINE_FILES = ["metrics.jsonl", "samples.jsonl"]
@@ -100,6 +103,38 @@ def test_a_torn_last_line_is_skipped_and_counted(finished_run: Path) -> None:
     assert len(after.train) == len(before.train)
     assert after.notes == ["metrics.jsonl: 1 unreadable line skipped"]
     assert "metrics.jsonl: 1 unreadable line skipped" in page_of(finished_run)
+
+
+LOADS = ["[0.1, 2e-05, 0.3333333333333333, 1, 0]", "[0.5]", "[0.5,0.25]", "[ 0.5, 1e39 ]", "[NaN, Infinity, 0.5]"]
+
+
+@pytest.mark.parametrize("load", [*LOADS, "[null, true, 0.5]", '["]", 0.5]', "[[0.5], 0.5]", "[]", '"#0"', "3"])
+def test_loads_are_read_as_json_reads_them(load: str) -> None:
+    line = f'{{"layers": {{"0": {{"sources": {{"a": {{"load": {load}}}}}, "load": [0.25, 0.75], "entropy": 1}}}}}}'
+    layer = parse_metrics(line.encode())["layers"]["0"]
+    expected, found = json.loads(load), layer["sources"]["a"]["load"]
+    assert layer["load"].tolist() == [0.25, 0.75] and layer["entropy"] == 1
+    if isinstance(expected, list):
+        assert found.dtype == np.float32 and len(found) == len(expected)
+        for share, value in zip(found.tolist(), expected, strict=True):
+            is_share = type(value) in (int, float) and 0 <= value <= 1
+            assert share == np.float32(value) if is_share else not 0 <= share <= 1
+
+
+@pytest.mark.parametrize("load", ["[0.5, 0.2", "[0.5, , 0.2]", "[0.5 0.2]", "[0.5, 0..2]", "[0.5, x]"])
+def test_a_line_with_a_torn_load_is_none(load: str) -> None:
+    assert parse_metrics(f'{{"layers": {{"0": {{"load": {load}}}}}}}'.encode()) is None
+
+
+def test_the_report_command_reads_the_metrics_once(
+    finished_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = []
+    monkeypatch.setattr("mai1.report.records.parse_metrics", lambda line: lines.append(line) or parse_metrics(line))
+    (finished_run / "answers.json").unlink()
+    report_command.main([str(finished_run)])
+    assert lines == (finished_run / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    assert "trained       6 steps, 49,152 tokens" in capsys.readouterr().out
 
 
 def test_the_later_record_of_a_step_wins() -> None:
