@@ -181,7 +181,8 @@ def test_stages_train_in_bf16_as_one_rank(in_bf16: list[dict]):
     [expected] = run_ranks(_train_in_bf16, 1, {})
     for found in in_bf16:
         difference = np.abs(found["figures"] - expected["figures"]) / expected["figures"]
-        assert (difference.max(0) < [1e-3, 5e-3]).all(), difference.max(0)
+        # a rounding is 4e-3, and CPUs with products in bf16 round elsewhere: 1e-3 to 6e-3 of the norm were seen
+        assert (difference.max(0) < [1e-3, 2e-2]).all(), difference.max(0)
         assert found["rounding"] == 0, "weights are not the masters, rounded"
 
 
