@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from mai1.data.batch import Row, collate
+from mai1.generate.compiled_step import CompiledStep
 from mai1.generate.generation import generate
 from mai1.generate.sampling import SamplingConfig
 from mai1.loss import token_losses
@@ -46,6 +47,7 @@ def answer_questions(
     sampling: SamplingConfig,
     *,
     rows_at_once: int = 16,
+    step: CompiledStep | None = None,
 ) -> tuple[AnswerFigures, list[Answer]]:
     """Ask the model everything before each conversation's last message and compare with that message."""
     check_questions(conversations)
@@ -57,7 +59,7 @@ def answer_questions(
         loss_sum, num_targets = loss_sum + nats, num_targets + targets
         prompts = [encode_chat(tokenizer, messages[:-1], add_generation_prompt=True).ids for messages in part]
         completions = generate(
-            model, prompts, sampling, stop_ids=tokenizer.stop_ids, num_text_ids=tokenizer.num_text_ids
+            model, prompts, sampling, stop_ids=tokenizer.stop_ids, num_text_ids=tokenizer.num_text_ids, step=step
         )
         for messages, ids in zip(part, completions, strict=True):
             completion, reference = tokenizer.decode(ids).strip(), messages[-1]["content"]

@@ -19,6 +19,7 @@ from mai1.dist import World, sum_tensor_over_ranks
 from mai1.evaluate.batches import Turn, plan_turns
 from mai1.evaluate.requests import Request
 from mai1.evaluate.rows import Forward, one_by_one
+from mai1.generate.compiled_step import CompiledStep
 from mai1.model.key_value_cache import KeyValueCache
 from mai1.model.sequence_parallel import place_in_rows
 from mai1.model.transformer import MoETransformer
@@ -52,6 +53,8 @@ class SharedModel:
     """Pipeline stages."""
     run: Callable[[list[Batch], Forward], None] = one_by_one
     """Passes microbatches through all stages: `Engine.eval_batch`."""
+    step: CompiledStep | None = None
+    """What computes the single tokens of replies, where it is not the model itself."""
     seen_tokens: int = field(default=0, init=False)
     """Positions that this rank computed so far, padding included."""
 

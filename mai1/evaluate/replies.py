@@ -71,6 +71,7 @@ def _start(shared: SharedModel, tokenizer: Tokenizer, prompts: list[Prompt]) -> 
         prompts[0].sampling,
         stop_ids=tokenizer.stop_ids,
         num_text_ids=shared.model.config.vocab_size,
+        step=shared.step,
     )
 
 

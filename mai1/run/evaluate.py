@@ -5,6 +5,8 @@ import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import torch
+
 from mai1.checkpoint.inference import load_model, resolve_checkpoint
 from mai1.data.instructions import read_conversations
 from mai1.dist import World, start_world, stop_world
@@ -16,6 +18,7 @@ from mai1.evaluate.config import TasksConfig
 from mai1.evaluate.heldout import heldout_losses, mean_loss
 from mai1.evaluate.likelihood import SharedModel
 from mai1.evaluate.suite import Task, evaluate_task, lines_of
+from mai1.generate.compiled_step import Kernels, compile_step
 from mai1.generate.sampling import SamplingConfig
 from mai1.model.transformer import MoETransformer
 from mai1.report.evaluation import write_evaluation_page
@@ -57,6 +60,8 @@ class EvaluateConfig(TasksConfig):
     """auto (bf16 on a GPU, fp32 on a CPU) | fp32 | bf16."""
     expert_parallel: int = 1
     """Ranks that share one copy of the experts, for models that are too large for one."""
+    kernels: Kernels = Kernels.torch
+    """torch | compiled (needs gcc): what computes the tokens of answers, on CPUs in fp32."""
     launch: LaunchConfig = field(default_factory=LaunchConfig)
     """Starting several ranks on this machine, which share the items."""
 
@@ -92,6 +97,7 @@ def main(arguments: list[str]) -> None:
 
 def evaluate(config: EvaluateConfig, world: World) -> dict:
     """Figures as plain values: `tasks` by name, `heldout` by source with `all`, and `answers`; every rank must call this."""
+    _check_kernels(config, world)
     directory = resolve_checkpoint(Path(config.checkpoint), key="checkpoint")
     tokenizer = load_tokenizer(directory, key="checkpoint")
     tasks = open_tasks(config)
@@ -105,15 +111,19 @@ def evaluate(config: EvaluateConfig, world: World) -> dict:
         given = [Path(path) for path in (*config.tasks, config.questions) if path]
         on_main_rank(world, lambda: check_output(Path(config.output), key="output", inputs=given))
     model, figures = _open_model(directory, config, world), {}
+    step = compile_step(model, key="kernels") if config.kernels is Kernels.compiled else None
     if tasks:
-        figures["tasks"] = _on_tasks(tasks, config, model, tokenizer, directory, world)
+        shared = SharedModel(
+            model=model, world=world, pad_id=tokenizer.pad_id, tokens_at_once=config.tokens_at_once, step=step
+        )
+        figures["tasks"] = _on_tasks(tasks, config, shared, tokenizer, directory)
     if sources:
         settings = {"rows_at_once": 8, "end_of_text_id": tokenizer.end_of_text_id}
         losses = heldout_losses(model, sources, world=world, **settings)
         figures["heldout"] = {name: asdict(loss) for name, loss in (losses | {"all": mean_loss(losses)}).items()}
     if questions:
         asked = questions[: config.max_questions or None]
-        result, _ = answer_questions(model, tokenizer, asked, config.sampling)
+        result, _ = answer_questions(model, tokenizer, asked, config.sampling, step=step)
         figures["answers"] = asdict(result)
     if world.is_main:
         record = about_checkpoint(directory, tokenizer) | figures
@@ -122,22 +132,26 @@ def evaluate(config: EvaluateConfig, world: World) -> dict:
     return figures
 
 
+def _check_kernels(config: EvaluateConfig, world: World) -> None:
+    dtype = EngineConfig(precision=config.precision).dtype_on(world.device)
+    is_fit = config.expert_parallel == 1 and dtype is torch.float32 and world.device.type == "cpu"
+    if config.kernels is Kernels.compiled and not is_fit:
+        raise ValueError(
+            f"kernels=compiled computes whole models in fp32 on CPUs, but here is precision={config.precision.value} on "
+            f"{world.device.type} with expert_parallel={config.expert_parallel}: use kernels=torch"
+        )
+
+
 def _on_tasks(
-    tasks: list[Task],
-    config: EvaluateConfig,
-    model: MoETransformer,
-    tokenizer: Tokenizer,
-    directory: Path,
-    world: World,
+    tasks: list[Task], config: EvaluateConfig, shared: SharedModel, tokenizer: Tokenizer, directory: Path
 ) -> dict[str, dict]:
-    shared = SharedModel(model=model, world=world, pad_id=tokenizer.pad_id, tokens_at_once=config.tokens_at_once)
     texts = training_texts(config.training_text, directory)
-    look = seen_items(texts, tokenizer, world) if texts else None
+    look = seen_items(texts, tokenizer, shared.world) if texts else None
     records = {}
     for task in tasks:
         result = evaluate_task(task, shared, tokenizer, seen_items=look)
         records[task.name] = result.record() | {"training_text": ", ".join(map(str, texts))}
-        if world.is_main:
+        if shared.world.is_main:
             print("\n".join(lines_of(result)), flush=True)
     return records
 

@@ -1,6 +1,8 @@
 """Local tasks: what files may look like, what is asked, and that the harness makes the same scores of the same items."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,12 @@ import torch
 from mai1.checkpoint.inference import load_model
 from mai1.evaluate.config import AskConfig, Prompting
 from mai1.evaluate.likelihood import SharedModel
+from mai1.evaluate.replies import Prompt, reply
 from mai1.evaluate.suite import ALL, evaluate_task, lines_of
 from mai1.evaluate.task_files import Kind, TaskConfig, read_task_file
 from mai1.evaluate.tasks import LocalTask
+from mai1.generate.compiled_step import compile_step
+from mai1.generate.sampling import SamplingConfig
 from mai1.tokenizer.tokenizer import Tokenizer
 from tests.support.checkpoints import ALONE
 
@@ -40,6 +45,18 @@ def write(tmp_path: Path):
 @pytest.fixture(scope="module")
 def shared(checkpoint: Path, tokenizer: Tokenizer) -> SharedModel:
     return SharedModel(model=load_model(checkpoint), world=ALONE, pad_id=tokenizer.pad_id)
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc compiles the kernel")
+def test_replies_of_compiled_steps_are_the_models(shared: SharedModel, tokenizer: Tokenizer):
+    texts, sampling = (
+        ("The assignment", "What binds names in a function?", "a"),
+        SamplingConfig(max_new_tokens=12),
+    )
+    prompts = [Prompt(tuple(tokenizer.encode(text)), (), sampling) for text in texts]
+    step, calls = compile_step(shared.model, key="kernels"), []
+    compiled = replace(shared, step=lambda *given: calls.append(1) or step(*given))
+    assert reply(compiled, tokenizer, prompts) == reply(shared, tokenizer, prompts) and calls
 
 
 def open_task(path: Path, ask: dict | None = None, **config) -> LocalTask:

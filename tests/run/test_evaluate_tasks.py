@@ -158,6 +158,7 @@ def test_items_of_the_tuning_conversations_and_of_the_text_before_are_both_found
         (["tasks=[a.jsonl]", "tokens_at_once=0"], "tokens_at_once=0 must be at least 1"),
         (["definitions={mine: {path: x, max_new_tokens: 0}}"], "max_new_tokens=0 of the task x must be at least 1"),
         (["tasks=[a.jsonl]", "data=''", "expert_parallel=2"], "the task a.jsonl is no file"),
+        (["kernels=compiled", "precision=bf16"], "kernels=compiled computes whole models in fp32 on CPUs, but here is"),
     ],
 )
 def test_mistakes_are_named(trained: Path, mai1, arguments: list[str], message: str):
