@@ -20,7 +20,7 @@ ALL = LoraConfig(rank=8, alpha=16.0, targets=list(LoraTarget))
 NO_EXPERTS = LoraConfig(rank=4, targets=[LoraTarget.attention], trained_whole=[WholePart.norms])
 PARTLY = LoraConfig(rank=4, targets=[LoraTarget.experts], trained_whole=[WholePart.router, WholePart.embeddings])
 NOTHING_ELSE = BalanceConfig(method=BalanceMethod.none, z_loss_weight=0.0)
-STEPS = 6
+STEPS = 4
 
 
 def _train(world, settings: dict) -> dict:
