@@ -22,7 +22,8 @@ import torch
 import torch.distributed as dist
 
 from mai1.dist import keep_freed_memory, start_world, stop_world
-from mai1.model.moe.compiled_experts import ExpertKernels, compile_experts
+from mai1.model.expert_kernels import ExpertKernels
+from mai1.model.moe.compiled_experts import compile_experts
 from mai1.model.moe.dispatch import plan_trips
 from mai1.model.moe.grouping import group_by_expert
 from mai1.model.moe.layer import MoEConfig, MoELayer
@@ -63,7 +64,7 @@ def run_rank(rank: int, port: int, given: argparse.Namespace) -> None:
     local, spread = _layers(rank, given.ranks)
     if ExpertKernels(given.kernels) is ExpertKernels.compiled:
         library = compile_experts(d_model=WIDTH, expert_width=EXPERT_WIDTH, key="--kernels")
-        local.experts.library = spread.experts.library = library
+        local.experts.kernels = spread.experts.kernels = library
     x = torch.randn(1, given.tokens, WIDTH, generator=torch.Generator().manual_seed(rank))
     torch.testing.assert_close(spread(x)[0], local(x)[0], atol=1e-4, rtol=1e-4)
     contenders = {

@@ -7,8 +7,8 @@ table has each one's best round, its speed as a share of the dense layer's, the 
 top_k * width * expert_width forward, twice that backward), and the memory its forward and backward need beyond weights.
 `random` routing is what random weights make of random input, about balanced; `skewed` gives one expert about a third of all
 choices; `forced` takes experts in turn (ours only: the others have no such mode). Freed memory is kept for all alike.
-`ours, compiled` is the layer with `engine.expert_kernels=compiled` (on CPUs; needs gcc), `ours` without. Shares are of best
-rounds and, in brackets, of medians.
+`ours, compiled` is the layer with `engine.expert_kernels=compiled` (on CPUs; needs gcc), `ours, triton` that with
+`engine.expert_kernels=triton` (on GPUs), `ours` without. Shares are of best rounds and, in brackets, of medians.
 
 Bound by: matrix products. The dense layer does the same number of multiply-adds in three large products, so what is below 1
 is the price of routing, of moving rows, of reading every expert's weights, and of smaller products. The compiled kernel reads
@@ -34,11 +34,13 @@ from transformers.models.qwen3_moe.modeling_qwen3_moe import Qwen3MoeSparseMoeBl
 
 from mai1.dist import keep_freed_memory, start_world
 from mai1.engine.engine import start_deepspeed
+from mai1.model.expert_kernels import ExpertKernels
 from mai1.model.ffn import SwiGLU
 from mai1.model.moe.compiled_experts import compile_experts
 from mai1.model.moe.layer import MoEConfig, MoELayer
 from mai1.model.moe.router import Scores
 from mai1.model.moe.routing_policy import RoutingConfig
+from mai1.model.moe.triton_experts import ask_triton_experts
 
 Contender = Callable[[torch.Tensor], torch.Tensor]
 
@@ -118,8 +120,8 @@ def build(shape: Shape, device: torch.device) -> dict[str, Contender]:
     layers = {"dense": SwiGLU(shape.width, width=shape.expert_width * shape.top_k), "ours": _First(ours)}
     if shape.routing == "forced":
         ours.router.policy = RoutingConfig(forced_balance=True)
-    if device.type == "cpu":
-        layers["ours, compiled"] = _compiled(shape, ours)
+    kernels = ExpertKernels.compiled if device.type == "cpu" else ExpertKernels.triton
+    layers[f"ours, {kernels.value}"] = _First(_with_kernels(kernels, shape, ours))
     if shape.routing != "forced":
         for implementation in ("eager", "grouped_mm"):
             layers[f"transformers {implementation}"] = _transformers_layer(shape, ours, implementation)
@@ -128,11 +130,14 @@ def build(shape: Shape, device: torch.device) -> dict[str, Contender]:
     return {name: layer.to(device, dtype) for name, layer in layers.items()}
 
 
-def _compiled(shape: Shape, ours: MoELayer) -> "_First":
+def _with_kernels(kernels: ExpertKernels, shape: Shape, ours: MoELayer) -> MoELayer:
     layer = copy.deepcopy(ours)
-    widths = {"d_model": shape.width, "expert_width": shape.expert_width}
-    layer.experts.library = compile_experts(**widths, key="engine.expert_kernels")
-    return _First(layer)
+    if kernels is ExpertKernels.triton:
+        layer.experts.kernels = ask_triton_experts
+    else:
+        widths = {"d_model": shape.width, "expert_width": shape.expert_width}
+        layer.experts.kernels = compile_experts(**widths, key="engine.expert_kernels")
+    return layer
 
 
 class _First(torch.nn.Module):

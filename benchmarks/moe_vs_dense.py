@@ -38,11 +38,10 @@ from mai1.evaluate.heldout import heldout_losses, mean_loss
 from mai1.loss import LossConfig, as_totals, compute_losses, count_totals, counted_tokens
 from mai1.model.attention import AttentionConfig
 from mai1.model.cross_entropy import chunked_cross_entropy
-from mai1.model.expert_kernels import use_kernels
+from mai1.model.expert_kernels import ExpertKernels, use_kernels
 from mai1.model.ffn import SwiGLU
 from mai1.model.init import initialize
 from mai1.model.moe.balance import BalanceConfig, update_selection_bias
-from mai1.model.moe.compiled_experts import ExpertKernels
 from mai1.model.moe.layer import MoEConfig
 from mai1.model.transformer import ModelConfig, ModelOutput, MoETransformer
 from mai1.optim.config import Method, OptimConfig

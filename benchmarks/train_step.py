@@ -38,11 +38,10 @@ from mai1.engine.engine import Engine, start_deepspeed
 from mai1.loss import LossConfig, as_totals, compute_losses, count_totals, counted_tokens
 from mai1.model.attention import AttentionConfig, QKNorm
 from mai1.model.cross_entropy import chunked_cross_entropy
-from mai1.model.expert_kernels import use_kernels
+from mai1.model.expert_kernels import ExpertKernels, use_kernels
 from mai1.model.ffn import SwiGLU
 from mai1.model.init import initialize
 from mai1.model.moe.balance import BalanceConfig, BalanceMethod
-from mai1.model.moe.compiled_experts import ExpertKernels
 from mai1.model.moe.layer import MoEConfig
 from mai1.model.moe.router import Scores
 from mai1.model.moe.routing_policy import RoutingConfig

@@ -1,8 +1,13 @@
 """What holds for every test."""
 
+import os
 import signal
 
 import pytest
+import torch
+
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # settled when Triton is imported, by whatever test comes first
 
 LONGEST = (
     *(

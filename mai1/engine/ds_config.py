@@ -5,7 +5,7 @@ from enum import Enum
 
 import torch
 
-from mai1.model.moe.compiled_experts import ExpertKernels
+from mai1.model.expert_kernels import ExpertKernels
 
 WHOLE_BELOW = 10_000
 """Parameters with fewer elements stay whole under ZeRO-3: norms, whose gathering costs more than their memory."""
@@ -38,7 +38,7 @@ class EngineConfig:
     compile: bool = False
     """Compile every block with torch.compile into few fused kernels; takes a minute or two at the start. GPUs only."""
     expert_kernels: ExpertKernels = ExpertKernels.torch
-    """torch | compiled (needs gcc; compiled at the start in a second): what computes the experts, on CPUs in fp32."""
+    """torch | compiled (on CPUs in fp32; gcc compiles it at the start in a second) | triton (on GPUs, in few fused kernels)."""
     timeout_s: float = 600.0
     """Seconds after which a collective that some rank never joined ends the run."""
 
@@ -74,6 +74,11 @@ class EngineConfig:
             raise ValueError(
                 "engine.expert_kernels=compiled computes in fp32 on a CPU, and this run is in "
                 f"{'bf16' if is_bf16 else 'fp32'} on {device.type}: use engine.expert_kernels=torch"
+            )
+        if self.expert_kernels is ExpertKernels.triton and device.type != "cuda":
+            raise ValueError(
+                f"engine.expert_kernels=triton computes on a GPU, and this run is on {device.type}: "
+                "use engine.expert_kernels=torch or compiled"
             )
         if is_bf16 and self.zero_stage == 1 and self.pipeline_parallel == 1:
             raise ValueError(

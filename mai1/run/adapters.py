@@ -7,10 +7,10 @@ from mai1.checkpoint.adapters import weights_digest
 from mai1.checkpoint.checkpoint import TrainerState, read_state
 from mai1.dist import World, sum_over_ranks
 from mai1.engine.engine import Engine
+from mai1.model.expert_kernels import ExpertKernels
 from mai1.model.flops import count_parameters, training_flops_per_choice, training_flops_per_token
 from mai1.model.lora import LoraTarget, WholePart
 from mai1.model.moe.balance import BalanceMethod
-from mai1.model.moe.compiled_experts import ExpertKernels
 from mai1.optim.config import Method
 from mai1.run.config import StageConfig, TuningConfig
 from mai1.train.router_policy import RouterPolicy
@@ -37,8 +37,8 @@ def check_lora(config: StageConfig) -> None:
             has_router and policy is not RouterPolicy.aux,
             "use router.policy=aux with a balancing loss, or leave router out",
         ),
-        "engine.expert_kernels=compiled, which computes experts that are trained whole": (
-            config.engine.expert_kernels is ExpertKernels.compiled,
+        f"engine.expert_kernels={config.engine.expert_kernels.value}, which computes experts that are trained whole": (
+            config.engine.expert_kernels is not ExpertKernels.torch,
             "use engine.expert_kernels=torch",
         ),
         "optim.method=muon, which moves whole matrices and not factors of their change": (

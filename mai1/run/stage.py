@@ -13,8 +13,8 @@ from mai1.checkpoint.inference import read_model_config, read_stored_config, res
 from mai1.data.mixed_stream import check_rows_suffice
 from mai1.engine.stages import check_stages
 from mai1.engine.support import check_combination
+from mai1.model.expert_kernels import check_kernels
 from mai1.model.moe.balance import BalanceMethod
-from mai1.model.moe.compiled_experts import ExpertKernels, check_compilable
 from mai1.model.moe.router import Scores
 from mai1.model.moe.routing_policy import Choice
 from mai1.model.sequence_parallel import check_sequence_parallel
@@ -169,9 +169,7 @@ def check_stage(stage: Stage, *, world_size: int) -> None:
     check_periodic(config.evaluation, config.engine)
     _check_trainable(config)
     check_lora(config)
-    if config.engine.expert_kernels is ExpertKernels.compiled:
-        widths = {"d_model": model.d_model, "expert_width": model.moe.expert_width}
-        check_compilable(**widths, key="engine.expert_kernels")
+    check_kernels(config.engine.expert_kernels, model, key="engine.expert_kernels")
     config.engine.check_topology(world_size=world_size, num_experts=model.moe.num_experts)
     check_stages(config.engine, model)
     check_sequence_parallel(

@@ -21,6 +21,7 @@ from mai1.model.moe.grouping import Grouping
 from mai1.model.moe.layer import MoEConfig
 from mai1.model.moe.router import Scores
 from mai1.model.moe.routing_policy import RoutingConfig
+from mai1.model.moe.triton_experts import ask_triton_experts
 from mai1.model.transformer import ModelConfig, MoETransformer
 from tests.support.largest_tensor import LargestTensor
 from tests.support.tiny import family_configs, tiny_model_config
@@ -95,10 +96,13 @@ def known_documents(segments_BT: torch.Tensor, key_segments_BS: torch.Tensor, *,
     return Documents(lengths, torch.empty(len(lengths) + 1, dtype=torch.int32), longest=max(lengths))
 
 
+@pytest.mark.parametrize("kernels", [None, ask_triton_experts], ids=["grouped products", "Triton"])
 @pytest.mark.parametrize("family", family_configs())
-def test_a_step_of_no_family_waits_for_a_value(family: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_step_of_no_family_waits_for_a_value(family: str, kernels, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(transformer, "isolate", known_documents)
     model = bf16_model(family_configs()[family])
+    for layer in model.moe_layers().values():
+        layer.experts.kernels = kernels
     losses = forward_and_backward(model, make_batch(2, 24))
     assert {parameter.grad.dtype for parameter in model.parameters()} == {torch.bfloat16}
     assert losses.total.dtype is losses.nats_BT.dtype is torch.float32

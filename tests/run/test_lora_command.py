@@ -11,9 +11,9 @@ import torch
 from mai1.checkpoint.checkpoint import CheckpointConfig
 from mai1.checkpoint.inference import load_model
 from mai1.engine.ds_config import EngineConfig
+from mai1.model.expert_kernels import ExpertKernels
 from mai1.model.lora import LoraConfig, LoraTarget, WholePart
 from mai1.model.moe.balance import BalanceConfig, BalanceMethod
-from mai1.model.moe.compiled_experts import ExpertKernels
 from mai1.optim.config import Method, OptimConfig
 from mai1.run.adapters import check_lora
 from mai1.run.config import SftConfig, StageConfig

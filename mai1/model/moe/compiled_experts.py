@@ -4,7 +4,6 @@ Legend: N tokens, D width, F expert width, E experts held here, K choices, R rou
 """
 
 import ctypes
-from enum import Enum
 from pathlib import Path
 
 import torch
@@ -15,13 +14,6 @@ from mai1.model.moe.grouping import Grouping, sum_choices, weights_of_rows
 
 LANES = 16
 """Floats that the kernel takes at once: what widths are multiples of."""
-
-
-class ExpertKernels(Enum):
-    """What computes the experts of a training on CPUs."""
-
-    torch = "torch"
-    compiled = "compiled"  # experts.c
 
 
 class _Layer(ctypes.Structure):
@@ -49,6 +41,17 @@ class ExpertLibrary:
             call.argtypes, call.restype = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int], None
         self._space_per_thread.argtypes = [ctypes.c_void_p, ctypes.c_int64]
         self._space_per_thread.restype = ctypes.c_int64
+
+    def __call__(
+        self,
+        x_ND: torch.Tensor,
+        weights_NK: torch.Tensor,
+        gate_up_EFD: torch.Tensor,
+        down_EDF: torch.Tensor,
+        grouping: Grouping,
+    ) -> torch.Tensor:
+        """Of each token the sum over its choices of weight times answer, `[N, D]`."""
+        return CompiledExperts.apply(x_ND, weights_NK, gate_up_EFD, down_EDF, grouping, self)
 
     def forward(self, most_rows: int, **tensors: torch.Tensor) -> None:
         """Fill `inner_RF` and `answers_RD`, but for rows of no expert."""

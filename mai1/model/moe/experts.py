@@ -4,11 +4,12 @@ Legend: N tokens, D width, F expert width, E experts held here (all of them with
 R routed rows.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
 from mai1.model.lora import merged
-from mai1.model.moe.compiled_experts import CompiledExperts, ExpertLibrary
 from mai1.model.moe.expert_loop import ExpertLoop
 from mai1.model.moe.few_rows import ask_for_few_rows, ask_for_one_token
 from mai1.model.moe.frozen_experts import ask_frozen_experts
@@ -24,8 +25,8 @@ class Experts(nn.Module):
 
     lora_scale = 0.0
     """What the adapters' B A is multiplied by; 0 where there are none."""
-    library: ExpertLibrary | None = None
-    """What computes them, where training is in fp32 on a CPU and asks for it (`engine.expert_kernels`)."""
+    kernels: Callable[..., torch.Tensor] | None = None
+    """What computes them where it is trained, if asked for (`engine.expert_kernels`)."""
 
     def __init__(self, d_model: int, *, width: int, num_local_experts: int, first_expert: int) -> None:
         super().__init__()
@@ -53,9 +54,8 @@ class Experts(nn.Module):
             return ask_for_one_token(x_ND, grouping, weights_NK, self.gate_up, self.down)
         if len(grouping.token_R) < FEW_ROWS * len(self.down) and self.answers_few(x_ND):
             return ask_for_few_rows(x_ND, weights_NK, self.gate_up, self.down, grouping)
-        if self.library is not None and self.gate_up.requires_grad:
-            weights_NK = weights_NK.to(x_ND.dtype)
-            return CompiledExperts.apply(x_ND, weights_NK, self.gate_up, self.down, grouping, self.library)
+        if self.kernels is not None and self.gate_up.requires_grad:
+            return self.kernels(x_ND, weights_NK.to(x_ND.dtype), self.gate_up, self.down, grouping)
         has_few_rows = num_rows_is_common and len(grouping.token_R) < FEW_ROWS * len(self.down)
         if (x_ND.is_cuda or has_few_rows) and self._is_aligned:
             return ask_experts_at_once(x_ND, weights_NK, self._weights, grouping)
