@@ -40,6 +40,16 @@ def test_what_a_rank_of_many_may_hold_is_computed_too(num_tokens: int, num_exper
     assert_equal_to_the_loop(inputs, grouping, torch.float32, tolerance=2e-6)
 
 
+@pytest.mark.parametrize("is_contiguous", [True, False])
+def test_torch_knows_what_the_operator_returns(is_contiguous: bool):
+    """Shapes, strides, gradients and that nothing is changed in place: torch.compile and checkpoints rely on it."""
+    (x_ND, *others), grouping = make_inputs(*CASES["widths below a panel"])
+    x_ND = x_ND if is_contiguous else x_ND.t().contiguous().t()
+    inputs = [tensor.to(DEVICE).requires_grad_() for tensor in (x_ND, *others)]
+    lists = [tensor.to(DEVICE) for tensor in (grouping.token_R, grouping.row_NK, grouping.rows_per_expert_E)]
+    torch.library.opcheck(torch.ops.mai1.experts.default, (*inputs, *lists, True))
+
+
 @pytest.mark.parametrize("tiles", [SMALL, LARGE], ids=["small tiles", "large tiles"])
 def test_sixteen_bits_are_summed_in_full(tiles: Tiles, monkeypatch):
     """In fp16: Triton's interpreter cannot multiply bf16."""

@@ -93,8 +93,7 @@ def compute_answers(
     is_full: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The answer, `[N, D]`, and `inner [R, 2F]` for the backward."""
-    launch = _Launch(gate_up_EFD, down_EDF, token_R, rows_per_expert_E)
-    x_ND = x_ND.contiguous()
+    launch, x_ND = _Launch(gate_up_EFD, down_EDF, token_R, rows_per_expert_E), x_ND.contiguous()
     inner_RF, product_RF = launch.empty(2 * launch.expert_width), launch.empty(launch.expert_width)
     launch.by_tile(
         launch.kernels.ask_gate_up,
@@ -152,12 +151,12 @@ _experts_backward = torch.library.custom_op("mai1::experts_backward", compute_gr
 
 @_experts.register_fake
 def _(x_ND, weights_NK, gate_up_EFD, down_EDF, token_R, row_NK, rows_per_expert_E, is_full):
-    return torch.empty_like(x_ND), x_ND.new_empty(len(token_R), gate_up_EFD.shape[1])
+    return x_ND.new_empty(x_ND.shape), x_ND.new_empty(len(token_R), gate_up_EFD.shape[1])
 
 
 @_experts_backward.register_fake
 def _(grad_ND, x_ND, weights_NK, gate_up_EFD, down_EDF, token_R, row_NK, rows_per_expert_E, inner_RF, is_full):
-    return tuple(torch.empty_like(tensor) for tensor in (x_ND, weights_NK, gate_up_EFD, down_EDF))
+    return tuple(tensor.new_empty(tensor.shape) for tensor in (x_ND, weights_NK, gate_up_EFD, down_EDF))
 
 
 def _keep(ctx, inputs, output) -> None:
@@ -213,7 +212,7 @@ class _Launch:
         self, left: torch.Tensor, right: torch.Tensor, *, like: torch.Tensor, gathers_left: bool
     ) -> torch.Tensor:
         """The gradient of a stack of matrices."""
-        grad_EXX, tile = torch.empty_like(like), self.tiles.sum_outer_products
+        grad_EXX, tile = like.new_empty(like.shape), self.tiles.sum_outer_products
         _, rows, cols = like.shape
         self._run(
             self.kernels.sum_outer_products,
