@@ -56,6 +56,8 @@ class Layout:
     """Optimizer state in the host's memory, updated there."""
     overlaps_experts: bool = False
     """Rows travel to experts while other rows are computed, beyond what shared experts hide."""
+    fuses_experts: bool = False
+    """Experts by kernels that keep gate and up alone for the backward, on GPUs (`engine.expert_kernels=triton`)."""
 
     def __post_init__(self) -> None:
         for name in ("num_devices", "expert", "tensor", "pipeline", "virtual_stages", "sequence", "microbatch"):

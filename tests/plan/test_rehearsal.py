@@ -36,6 +36,8 @@ KEPT = {
     "fp32, loops over experts": Layout(num_devices=8, expert=4, format=Format.fp32, microbatch=2),
     "bf16, experts at once": Layout(num_devices=8, expert=4, microbatch=2),
     "experts all here": Layout(num_devices=8, microbatch=2),
+    "fused experts": Layout(num_devices=8, expert=4, microbatch=2, fuses_experts=True),
+    "fused experts, all here": Layout(num_devices=8, microbatch=2, fuses_experts=True),
     "slices of rows": Layout(num_devices=64, expert=8, sequence=2),
     "second stage": Layout(num_devices=64, expert=8, pipeline=2, zero_stage=1),
 }

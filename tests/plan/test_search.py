@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 
 from mai1.model.attention import AttentionConfig
+from mai1.model.lora import LoraConfig
 from mai1.model.moe.layer import MoEConfig
 from mai1.model.transformer import ModelConfig
 from mai1.plan.hardware import Hardware
@@ -277,6 +278,7 @@ def test_a_layout_that_runs_today_comes_back_from_the_configuration_it_is_run_wi
         ({"zero_stage": 1}, "engine.zero_stage=1 with bf16"),
         ({"pipeline": 2}, "engine.zero_stage=2"),
         ({"zero_stage": 3, "expert": 2, "offload_optimizer": True}, "DeepSpeed 0.19.8 loses gradients"),
+        ({"fuses_experts": True, "format": Format.fp32}, "engine.expert_kernels=triton"),
         ({"sequence": 8}, "model.attention.num_heads=4"),
         ({"expert": 16}, "16"),
     ],
@@ -284,6 +286,13 @@ def test_a_layout_that_runs_today_comes_back_from_the_configuration_it_is_run_wi
 def test_what_this_version_cannot_run_is_said_with_the_reason(changes: dict, reason: str):
     assert reason in " ".join(obstacles(WORKLOAD, Layout(num_devices=16, **changes)))
     assert obstacles(WORKLOAD, Layout(num_devices=16)) == []
+
+
+def test_fused_experts_are_not_planned_with_adapters():
+    layout = Layout(num_devices=16, fuses_experts=True)
+    with_adapters = replace(WORKLOAD, lora=LoraConfig(rank=8))
+    assert obstacles(WORKLOAD, layout) == []
+    assert "use engine.expert_kernels=torch" in " ".join(obstacles(with_adapters, layout))
 
 
 def test_what_is_left_out_for_its_state_alone_does_not_fit():

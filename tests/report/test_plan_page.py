@@ -12,6 +12,7 @@ ATTACK = "</td></style><script>alert(1)</script>\"'&"
 LAYOUT = {
     "num_devices": 16, "expert": 8, "tensor": 1, "pipeline": 2, "virtual_stages": 1, "sequence": 1, "zero_stage": 1,
     "microbatch": 1, "recompute": "full", "format": "bf16", "offload_optimizer": False, "overlaps_experts": False,
+    "fuses_experts": False,
 }  # fmt: skip
 
 

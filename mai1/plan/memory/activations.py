@@ -209,6 +209,9 @@ def _computed(model: ModelConfig, layout: Layout, rows: float, kernels: Kernels)
     moe, width, size, is_spread = model.moe, model.d_model, layout.format.stored_bytes, layout.expert > 1
     at_once = kernels is Kernels.gpu or (not is_spread and rows < FEW_ROWS * moe.num_experts)
     arrived = rows * (size + 2 * INDEX) * is_spread  # weights of 1, and the order by expert
+    if layout.fuses_experts:  # tokens are gathered again from where they lie
+        num_experts = moe.num_experts / layout.expert
+        return arrived + rows * (width * is_spread + 2 * moe.expert_width) * size + num_experts * INDEX
     if at_once:
         return arrived + rows * (2 * width + 4 * moe.expert_width) * size + moe.num_experts / layout.expert * FULL
     return arrived + rows * ((width if is_spread else 0) + 3 * moe.expert_width) * size

@@ -52,7 +52,7 @@ def rehearse(workload: Workload, layout: Layout, *, rank: int = 0) -> Rehearsed:
     if not 0 <= rank < layout.num_devices:
         raise ValueError(f"rehearse.rank={rank} must be from 0 to {layout.num_devices - 1}")
     stage = rank // layout.per_stage
-    with pretended_ranks(layout.num_devices, rank=rank), on_shapes(at_once=layout.format is not Format.fp32):
+    with pretended_ranks(layout.num_devices, rank=rank), on_shapes(layout):
         model = _stage_of(workload, layout, stage)
         alive, recording = Alive(), Recording()
         with alive, recording:

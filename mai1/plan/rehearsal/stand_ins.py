@@ -16,6 +16,8 @@ from mai1.model.moe import experts, layer
 from mai1.model.moe.dispatch import Trip, exchange_counts
 from mai1.model.moe.grouped_products import ExpertWeights, ask_experts_at_once
 from mai1.model.moe.grouping import Grouping
+from mai1.model.moe.triton_experts import ask_triton_experts
+from mai1.plan.layout import Format, Layout
 
 
 @contextmanager
@@ -31,18 +33,17 @@ def pretended_ranks(num_ranks: int, *, rank: int) -> Iterator[None]:
 
 
 @contextmanager
-def on_shapes(*, at_once: bool) -> Iterator[None]:
-    """Inside, the model runs on the meta device, and every expert gets equally many rows.
-
-    `at_once` takes the experts' products as a GPU does, all in one.
-    """
+def on_shapes(layout: Layout) -> Iterator[None]:
+    """Inside, the model runs on the meta device, every expert gets equally many rows, and kernels are the layout's."""
     replaced = [
         patch.object(layer, "group_by_expert", _group_evenly),
         patch.object(layer, "plan_trips", _plan_evenly),
         patch.object(torch.nn.functional, "scaled_dot_product_attention", _attend),
         patch.object(torch.nn.functional, "rms_norm", _normalise),
     ]
-    if at_once:
+    if layout.fuses_experts:
+        replaced.append(patch.object(experts.Experts, "kernels", staticmethod(_ask_fused)))
+    elif layout.format is not Format.fp32:
         replaced.append(patch.object(experts, "ExpertLoop", _AtOnce))
     for replacement in replaced:
         replacement.start()
@@ -110,6 +111,14 @@ class _AtOnce:
         grouping: Grouping,
     ) -> torch.Tensor:
         """What a GPU computes."""
-        counts_E = grouping.rows_per_expert_E.to(x_ND.device)
-        full = Grouping(grouping.token_R, grouping.row_NK, counts_E, is_full=True)
-        return ask_experts_at_once(x_ND, weights_NK, ExpertWeights(gate_up, down), full)
+        return ask_experts_at_once(x_ND, weights_NK, ExpertWeights(gate_up, down), _on_device(grouping, x_ND.device))
+
+
+def _ask_fused(
+    x_ND: torch.Tensor, weights_NK: torch.Tensor, gate_up: torch.Tensor, down: torch.Tensor, grouping: Grouping
+) -> torch.Tensor:
+    return ask_triton_experts(x_ND, weights_NK, gate_up, down, _on_device(grouping, x_ND.device))
+
+
+def _on_device(grouping: Grouping, device: torch.device) -> Grouping:
+    return Grouping(grouping.token_R, grouping.row_NK, grouping.rows_per_expert_E.to(device), is_full=True)

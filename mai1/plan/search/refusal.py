@@ -51,6 +51,7 @@ def described(layout: Layout) -> str:
         parts.append(f"recompute {layout.recompute.value}")
     parts += ["optimizer on the host"] * layout.offload_optimizer
     parts += ["overlapping microbatches"] * layout.overlaps_experts
+    parts += ["fused experts"] * layout.fuses_experts
     return ", ".join([*parts, layout.format.value])
 
 

@@ -115,6 +115,7 @@ def shapes(question: Question) -> Iterator[tuple[Workload, Layout]]:
                     microbatch=microbatch,
                     format=format,
                     overlaps_experts=question.pinned.get("overlaps_experts", False),
+                    fuses_experts=question.pinned.get("fuses_experts", False),
                     zero_stage=question.pinned.get("zero_stage", ZERO_STAGES[0]),
                     recompute=recompute,
                     offload_optimizer=offload,

@@ -7,6 +7,7 @@ import torch
 from mai1.engine.ds_config import EngineConfig, Precision
 from mai1.engine.stages import check_stages
 from mai1.engine.support import check_combination
+from mai1.model.expert_kernels import ExpertKernels
 from mai1.model.sequence_parallel import check_sequence_parallel
 from mai1.plan.layout import Format, Layout, Recompute
 from mai1.plan.workload import Workload
@@ -42,6 +43,7 @@ def engine_of(layout: Layout) -> EngineConfig:
         offload_optimizer=layout.offload_optimizer,
         precision=Precision(layout.format.value),
         recompute=layout.recompute is Recompute.full,
+        expert_kernels=ExpertKernels.triton if layout.fuses_experts else ExpertKernels.torch,
     )
 
 
@@ -58,6 +60,7 @@ def layout_of(engine: EngineConfig, *, num_devices: int, microbatch: int, usual_
         recompute=Recompute.full if engine.recompute else Recompute.none,
         format=usual_format if is_auto else Format(engine.precision.value),
         offload_optimizer=engine.offload_optimizer,
+        fuses_experts=engine.expert_kernels is ExpertKernels.triton,
     )
 
 
@@ -89,3 +92,8 @@ def _check(workload: Workload, engine: EngineConfig, num_devices: int) -> None:
         sequence_length=workload.sequence_length,
     )
     engine.check_device(torch.device("cpu" if engine.precision is Precision.fp32 else "cuda"))
+    if workload.lora is not None and engine.expert_kernels is not ExpertKernels.torch:
+        raise ValueError(
+            f"engine.expert_kernels={engine.expert_kernels.value} computes experts that are trained whole, without "
+            "adapters: use engine.expert_kernels=torch"
+        )
