@@ -121,7 +121,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--kernels", choices=[kernels.value for kernels in ExpertKernels], default="torch", help="what computes experts"
     )
-    return parse_sweep(parser, vocabulary=2048, sequence_length=256, threads=2)
+    given = parse_sweep(parser, vocabulary=2048, sequence_length=256, threads=2)
+    if given.kernels == ExpertKernels.triton.value and not torch.cuda.is_available():
+        parser.error("--kernels triton needs a GPU")
+    return given
 
 
 def parse_sweep(
