@@ -88,14 +88,17 @@ def test_a_layer_computes_the_same_eagerly_and_in_one_graph(policy: dict):
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def _train(world: World, folder: Path, kernels: str) -> list[tuple[float, float]]:
+def _train(world: World, folder: Path, kernels: str, settings: dict) -> list[tuple[float, float]]:
     prepare = partial(use_kernels, kernels=ExpertKernels[kernels], key=KEY)
-    return train(tiny_trainer(world, folder / kernels, prepare=prepare, expert_parallel=2), 2)
+    return train(tiny_trainer(world, folder / kernels, prepare=prepare, **settings), 2)
 
 
 @pytest.mark.skipif(DEVICE.type == "cuda", reason="these ranks are of the CPU, for which kernels are interpreted")
-def test_ranks_learn_the_same_with_experts_apart(tmp_path: Path):
-    figures = [run_ranks(_train, 2, tmp_path, kernels)[0] for kernels in ("torch", "triton")]
+@pytest.mark.parametrize(
+    "settings", [{"expert_parallel": 2}, {"zero_stage": 3, "recompute": True}], ids=["experts apart", "ZeRO-3"]
+)
+def test_ranks_learn_the_same_with_either_kernel(settings: dict, tmp_path: Path):
+    figures = [run_ranks(_train, 2, tmp_path, kernels, settings)[0] for kernels in ("torch", "triton")]
     assert figures[1] == [pytest.approx(step, rel=1e-4) for step in figures[0]]
 
 
