@@ -14,7 +14,7 @@ from mai1.run.adapters import training_flops
 from tests.checkpoint.test_resume import logical
 from tests.support.ranks import run_ranks
 from tests.support.tiny import tiny_trainer, train
-from tests.support.topologies import supported
+from tests.support.topologies import accumulating, supported
 
 ALL = LoraConfig(rank=8, alpha=16.0, targets=list(LoraTarget))
 NO_EXPERTS = LoraConfig(rank=4, targets=[LoraTarget.attention], trained_whole=[WholePart.norms])
@@ -106,7 +106,7 @@ def test_two_ranks_equal_one(one_rank, two_ranks, name):
 @pytest.mark.parametrize("is_pipeline", [False, True], ids=["without stages", "stages"])
 def test_every_supported_combination_on_four_ranks_equals_one_rank(one_rank, is_pipeline):
     runs = {
-        f"{name}, {kind}": settings | {"microbatch": 1, "lora": lora}
+        f"{name}, {kind}": accumulating(settings) | {"lora": lora}
         for name, settings in supported()
         for kind, lora in (("all", ALL), ("no experts", NO_EXPERTS))
         if ("pipeline_parallel" in settings) == is_pipeline

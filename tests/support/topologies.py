@@ -35,6 +35,12 @@ def supported() -> Iterator[tuple[str, dict]]:
                 yield f"{kind}, {column}", sizes | settings
 
 
+def accumulating(settings: dict) -> dict:
+    """The same with two microbatches a step on four ranks, where rows go through a pipeline four."""
+    is_sliced = "sequence_parallel" in settings and "pipeline_parallel" not in settings
+    return settings | {"microbatch": 2 if is_sliced else 1}
+
+
 def two_sources(sequence_length: int) -> list[HeldoutSource]:
     """Held-out rows, one of them a source of its own: not every rank has a row of it."""
     rows = [ByteRows(masked=True, sequence_length=sequence_length).read(sample) for sample in range(300, 305)]

@@ -12,7 +12,7 @@ from mai1.checkpoint.names import local_tensors
 from mai1.model.moe.balance import BalanceConfig, BalanceMethod
 from tests.support.ranks import run_ranks
 from tests.support.tiny import ByteRows, tiny_trainer, train
-from tests.support.topologies import supported
+from tests.support.topologies import accumulating, supported
 
 STEPS = 20
 ON_FOUR_RANKS = dict(supported())
@@ -55,12 +55,12 @@ def one_rank() -> list[dict]:
 
 @pytest.fixture(scope="module")
 def on_four_ranks() -> Callable[[bool], dict[str, list[dict]]]:
-    """Results by name of all supported combinations with or without pipeline, two or four microbatches a step."""
+    """Results by name of all supported combinations: two microbatches a step, with a pipeline four."""
 
     @cache
     def results(is_pipeline: bool) -> dict[str, list[dict]]:
         runs = {
-            name: settings | {"microbatch": 1}
+            name: accumulating(settings)
             for name, settings in ON_FOUR_RANKS.items()
             if ("pipeline_parallel" in settings) == is_pipeline
         }
